@@ -1,0 +1,151 @@
+"""Documents people and stages write (YAML, JSON), checked against the project's JSON schemas.
+
+Validation reports *every* problem, each with its place: ``file:line:column: path: what``
+for YAML, ``file: path: what`` for JSON.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from hermetic_rpm.errors import HermeticError
+
+MAX_DOCUMENT_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Document:
+    """A parsed document: plain data, where it came from, and the exact bytes."""
+
+    name: str
+    data: Any
+    content: bytes
+    positions: Any = None
+
+    def place(self, path: Iterable[str | int]) -> str:
+        """``file:line:column`` of the value at ``path``, as near as the parser knows."""
+        node, line, column = self.positions, None, None
+        for part in path:
+            mark = _mark(node, part)
+            if mark is None:
+                break
+            line, column = mark
+            node = node[part]
+        return self.name if line is None or column is None else f"{self.name}:{line + 1}:{column + 1}"
+
+
+def _mark(node: Any, part: str | int) -> tuple[int, int] | None:
+    lc = getattr(node, "lc", None)
+    try:
+        if lc is None:
+            return None
+        line, column = lc.key(part) if isinstance(node, dict) else lc.item(part)
+    except (KeyError, IndexError, TypeError, AttributeError):
+        return None
+    return int(line), int(column)
+
+
+@functools.cache
+def schema(name: str) -> dict[str, Any]:
+    """The project's schema ``name`` (for instance ``target``)."""
+    package = Path(__file__).parent
+    for directory in (package / "schemas", package.parent / "schemas"):
+        path = directory / f"{name}.schema.json"
+        if path.is_file():
+            loaded: dict[str, Any] = json.loads(path.read_text())
+            return loaded
+    raise FileNotFoundError(f"schema {name} is not installed")
+
+
+def read_bytes(path: Path, error: type[HermeticError]) -> bytes:
+    """The content of a small file, or ``error``."""
+    try:
+        if path.stat().st_size > MAX_DOCUMENT_BYTES:
+            raise error(f"{path} is larger than {MAX_DOCUMENT_BYTES >> 20} MiB.")
+        return path.read_bytes()
+    except OSError as cause:
+        raise error(f"{path} cannot be read: {cause.strerror}.") from cause
+
+
+def parse_yaml(content: bytes, name: str, error: type[HermeticError]) -> Document:
+    """Plain YAML 1.2 without tags that build objects; raises ``error`` with line and column."""
+    try:
+        text = content.decode()
+        positions = YAML(typ="rt").load(text)
+        data = YAML(typ="safe", pure=True).load(text)
+    except UnicodeDecodeError as cause:
+        raise error(f"{name} is not UTF-8 text.") from cause
+    except MarkedYAMLError as cause:
+        mark = cause.problem_mark
+        place = name if mark is None else f"{name}:{mark.line + 1}:{mark.column + 1}"
+        raise error(f"{place}: {cause.problem}.") from cause
+    except YAMLError as cause:
+        raise error(f"{name}: {cause}") from cause
+    return Document(name=name, data=data, content=content, positions=positions)
+
+
+def parse_json(content: bytes, name: str, error: type[HermeticError]) -> Document:
+    """JSON without duplicate keys, NaN or infinity; raises ``error``."""
+    try:
+        data = json.loads(content, object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+    except (UnicodeDecodeError, ValueError, RecursionError) as cause:
+        raise error(f"{name} is not JSON: {cause}.") from cause
+    return Document(name=name, data=data, content=content)
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("a key appears twice in one object")
+    return result
+
+
+def _no_constant(text: str) -> Any:
+    raise ValueError(f"{text} is not a JSON value")
+
+
+def problems(document: Document, schema_name: str) -> tuple[str, ...]:
+    """Every violation of the schema, sorted by place."""
+    validator = jsonschema.Draft202012Validator(schema(schema_name))
+    found = sorted(validator.iter_errors(document.data), key=lambda error: [str(part) for part in error.absolute_path])
+    return tuple(
+        f"{document.place(error.absolute_path)}: {_path(error.absolute_path)}{_explain(error)}" for error in found
+    )
+
+
+def _path(parts: Iterable[str | int]) -> str:
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).lstrip(".")
+    return f"{text}: " if text else ""
+
+
+def _explain(error: jsonschema.ValidationError) -> str:
+    message = str(error.message)
+    if len(message) > 300:
+        message = message[:300] + " …"
+    if error.validator == "additionalProperties" and isinstance(error.instance, dict):
+        known = sorted(error.schema.get("properties", {}))
+        unknown = [key for key in error.instance if key not in known]
+        near = [match for key in unknown for match in difflib.get_close_matches(str(key), known, n=1)]
+        message = "unknown " + ", ".join(repr(key) for key in unknown)
+        message += f" (did you mean {', '.join(near)}?)" if near else ""
+    if error.validator == "enum":
+        near = difflib.get_close_matches(str(error.instance), [str(value) for value in error.validator_value], n=1)
+        message += f" (did you mean {near[0]}?)" if near else ""
+    return message
+
+
+def checked(document: Document, schema_name: str, error: type[HermeticError]) -> Any:
+    """The document's data if it conforms to the schema; else ``error`` with all problems."""
+    if found := problems(document, schema_name):
+        raise error("\n".join((f"{document.name} is not valid:", *(f"  {line}" for line in found))))
+    return document.data

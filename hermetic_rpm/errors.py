@@ -1,0 +1,334 @@
+"""Every error a user can meet: one class, one exit code, a reason and a solution.
+
+Only the edges (the stages' ``__main__`` and the runner's command line) catch
+`HermeticError`; everything else raises.  The table in ``docs/reference/exit-codes.md``
+is generated from this module, and a test holds the codes unique.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class HermeticError(Exception):
+    """An expected failure: ``reason`` says what is wrong, ``solution`` what to do about it."""
+
+    exit_code: ClassVar[int] = 1
+    default_solution: ClassVar[str] = ""
+
+    def __init__(self, reason: str, *, solution: str | None = None, log_tail: tuple[str, ...] = ()) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.solution = self.default_solution if solution is None else solution
+        self.log_tail = log_tail
+
+
+# -- the source RPM -----------------------------------------------------------------------
+
+
+class SrpmMissing(HermeticError):
+    """The source RPM does not exist or cannot be read."""
+
+    exit_code = 10
+    default_solution = "Give the path of a source RPM that exists and is readable inside the container."
+
+
+class NotAnRpm(HermeticError):
+    """The file given as source RPM is not an RPM package."""
+
+    exit_code = 11
+    default_solution = "Give a source RPM (*.src.rpm), as `rpmbuild -bs` or `fedpkg srpm` makes it."
+
+
+class BinaryRpm(HermeticError):
+    """The file given as source RPM is a binary RPM."""
+
+    exit_code = 12
+    default_solution = "Give the source RPM (*.src.rpm); its name is in `rpm -qp --qf '%{SOURCERPM}' FILE`."
+
+
+class DamagedRpm(HermeticError):
+    """The source RPM is truncated or its digests do not match."""
+
+    exit_code = 13
+    default_solution = "Download or copy the source RPM again and compare its checksum with the origin's."
+
+
+class SpecFailed(HermeticError):
+    """The spec of the source RPM cannot be evaluated in the target's buildroot."""
+
+    exit_code = 14
+    default_solution = "Read the lines above: the spec must parse with the target's rpmbuild and macros."
+
+
+class WrongArchitecture(HermeticError):
+    """The package excludes the target's architecture."""
+
+    exit_code = 15
+    default_solution = "Choose a target of an architecture that the spec allows (ExclusiveArch, ExcludeArch)."
+
+
+# -- configuration ------------------------------------------------------------------------
+
+
+class TargetUnknown(HermeticError):
+    """No target file of that name exists."""
+
+    exit_code = 20
+    default_solution = "Choose one of the files in targets/, or give the path of a target file."
+
+
+class TargetInvalid(HermeticError):
+    """The target file does not conform to its schema."""
+
+    exit_code = 21
+    default_solution = "Correct the places named above; schemas/target.schema.json has the rules."
+
+
+class PipelineInvalid(HermeticError):
+    """The pipeline file does not conform to its schema, or asks for what is never allowed."""
+
+    exit_code = 22
+    default_solution = "Correct the places named above; schemas/pipeline.schema.json has the rules."
+
+
+# -- resolving ----------------------------------------------------------------------------
+
+
+class UnsatisfiedRequirement(HermeticError):
+    """No repository of the target provides a build requirement."""
+
+    exit_code = 30
+    default_solution = "Add a repository that provides it to the target, or correct the BuildRequires of the spec."
+
+
+class RequirementRefused(HermeticError):
+    """A build requirement that would make the package manager read a file or URL instead."""
+
+    exit_code = 31
+    default_solution = "Correct the BuildRequires of the spec."
+
+
+class ResolveDidNotSettle(HermeticError):
+    """The requirements kept changing for as many rounds as are allowed."""
+
+    exit_code = 32
+    default_solution = "Make %generate_buildrequires deterministic: the requirements named above come and go."
+
+
+class PackageManagerFailed(HermeticError):
+    """The target's package manager failed."""
+
+    exit_code = 33
+    default_solution = "Read its output above; the whole of it is in resolver.log."
+
+
+class RepositoryUnavailable(HermeticError):
+    """A repository of the target cannot be read."""
+
+    exit_code = 34
+    default_solution = "Check the repository's address in the target file, the network and its certificates."
+
+
+class SourceUnknown(HermeticError):
+    """An installed package is in no repository of the target, so that nobody could fetch it."""
+
+    exit_code = 35
+    default_solution = "Run the resolver again with an empty cache; if it stays, the repository changed meanwhile."
+
+
+class PackageManagerMissing(HermeticError):
+    """The bootstrap image holds no package manager that the target can use."""
+
+    exit_code = 36
+    default_solution = "Choose a bootstrap image with dnf5 or dnf 4 in it."
+
+
+# -- lockfile and images ------------------------------------------------------------------
+
+
+class LockInvalid(HermeticError):
+    """The lockfile or its sidecar does not conform to its schema, or says what nobody may say."""
+
+    exit_code = 40
+    default_solution = "Resolve again; a lockfile is written by a resolver, not by hand."
+
+
+class LockMismatch(HermeticError):
+    """The sidecar, the source RPM or the keys belong to another lockfile."""
+
+    exit_code = 41
+    default_solution = "Keep lockfile, sidecar, keys and source RPM of one resolver run together, or resolve again."
+
+
+class ImageUnavailable(HermeticError):
+    """The bootstrap image cannot be had from any of its locations."""
+
+    exit_code = 42
+    default_solution = "Check the image's reference in the target, the registry and the credentials for it."
+
+
+class ImageInvalid(HermeticError):
+    """The bootstrap image is not what its digests say, or holds what no image may hold."""
+
+    exit_code = 43
+    default_solution = "Fetch the image again; if it stays, do not trust its origin."
+
+
+# -- fetching -----------------------------------------------------------------------------
+
+
+class DownloadFailed(HermeticError):
+    """Something that is locked can be had nowhere."""
+
+    exit_code = 50
+    default_solution = "Check the addresses above; what a repository has dropped must come from a mirror or a new lock."
+
+
+class VerificationFailed(HermeticError):
+    """A file is not what the lockfile says."""
+
+    exit_code = 51
+    default_solution = "Do not use it. Somebody changed the package at its origin, or the lockfile: resolve again and compare."
+
+
+class OriginRefused(HermeticError):
+    """The lock names an address outside the declared origins."""
+
+    exit_code = 52
+    default_solution = "Name the origin with --allow-origin if you trust it, or resolve again with its repository in the target."
+
+
+# -- building -----------------------------------------------------------------------------
+
+
+class RepositoryIncomplete(HermeticError):
+    """A locked file is missing in the offline repository."""
+
+    exit_code = 60
+    default_solution = "Run the fetcher again for this lockfile."
+
+
+class RepositoryExtraFile(HermeticError):
+    """The offline repository holds something that the lockfile does not name."""
+
+    exit_code = 61
+    default_solution = "Remove it, or run the fetcher into an empty directory."
+
+
+class RepositoryAltered(HermeticError):
+    """A file of the offline repository differs from what was locked."""
+
+    exit_code = 62
+    default_solution = "Do not build with it. Delete the file and run the fetcher again."
+
+
+class BuildrootMismatch(HermeticError):
+    """The packages installed in the buildroot are not the locked ones."""
+
+    exit_code = 63
+    default_solution = "The bootstrap's rpm did not install the locked set; build.log and root.log have its output."
+
+
+class BuildFailed(HermeticError):
+    """rpmbuild failed."""
+
+    exit_code = 64
+    default_solution = "Read the end of build.log above; all logs were kept in the results directory."
+
+
+class RequirementNotLocked(HermeticError):
+    """The build needs a package that is not in the lockfile."""
+
+    exit_code = 65
+    default_solution = "Resolve again with the same source RPM, target and options, then fetch and build."
+
+
+class BuildTimeout(HermeticError):
+    """The build took longer than it was allowed."""
+
+    exit_code = 66
+    default_solution = "Give it more time with --timeout, or find out why it hangs: build.log has been kept."
+
+
+class NetworkPresent(HermeticError):
+    """The builder was started with a network although it must have none."""
+
+    exit_code = 67
+    default_solution = "Start the builder with `podman run --network=none …`."
+
+
+# -- the machine --------------------------------------------------------------------------
+
+
+class SandboxRefused(HermeticError):
+    """The host forbids what the unprivileged sandbox needs."""
+
+    exit_code = 70
+    default_solution = (
+        "Allow nested user namespaces: podman's default seccomp profile does, Docker's does not. "
+        "See docs/reference/hosts.md for the setting of your host."
+    )
+
+
+class CommandFailed(HermeticError):
+    """A command that should always work did not."""
+
+    exit_code = 71
+
+
+class DiskFull(HermeticError):
+    """A file system is full."""
+
+    exit_code = 72
+    default_solution = "Free some space and run the same command again; nothing incomplete got a final name."
+
+
+class OutputRefused(HermeticError):
+    """An output directory cannot be written."""
+
+    exit_code = 73
+    default_solution = "Mount a writable directory there."
+
+
+class ToolMissing(HermeticError):
+    """A program that is needed is not installed."""
+
+    exit_code = 74
+    default_solution = "Run `make setup`."
+
+
+# -- the runner ---------------------------------------------------------------------------
+
+
+class PodmanUnavailable(HermeticError):
+    """podman's API cannot be reached or started."""
+
+    exit_code = 80
+    default_solution = "Install podman (`make setup`), or name its socket with CONTAINER_HOST=unix:///path."
+
+
+class StageImageMissing(HermeticError):
+    """The image of a stage is not on this machine."""
+
+    exit_code = 81
+    default_solution = "Run `make images`."
+
+
+class StageFailed(HermeticError):
+    """A stage ended without saying why."""
+
+    exit_code = 82
+    default_solution = "Its last lines are above."
+
+
+class Interrupted(HermeticError):
+    """The user pressed Ctrl-C or the process was asked to end."""
+
+    exit_code = 130
+    default_solution = "Run the same command again; it continues from what was complete."
+
+
+def every_error() -> tuple[type[HermeticError], ...]:
+    """All classes of error, by exit code."""
+    return tuple(sorted(HermeticError.__subclasses__(), key=lambda cls: cls.exit_code))

@@ -1,0 +1,72 @@
+"""Files that appear whole or not at all, and the checksums of others."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from hermetic_rpm.errors import DiskFull, OutputRefused
+
+CHUNK_BYTES = 1 << 20
+SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~^:%{}@=,-]{0,250}")
+
+
+def is_safe_name(name: str) -> bool:
+    """Whether ``name`` may become a file name: no separator, no leading dot, no odd character."""
+    return SAFE_NAME.fullmatch(name) is not None
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file as 64 hex digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_atomically(path: Path, content: bytes | str) -> None:
+    """Give ``content`` the name ``path``, replacing what was there, only once it is on the disk."""
+    with atomic_writer(path) as stream:
+        stream.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextlib.contextmanager
+def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
+    """A binary stream whose content becomes ``path`` at the end, and vanishes on any error."""
+    with writing_errors(path):
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".incomplete-")
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+@contextlib.contextmanager
+def writing_errors(path: Path) -> Iterator[None]:
+    """Translate what a file system says of a full disk or a read-only mount."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(f"No space left for {path}.") from error
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise OutputRefused(f"{path} cannot be written: {error.strerror}.") from error
+        raise
+
+
+def canonical_json(document: Any) -> str:
+    """The bytes Mock would write for a document: sorted keys, four spaces, a newline."""
+    return json.dumps(document, indent=4, sort_keys=True) + "\n"

@@ -1,0 +1,123 @@
+"""The one place that runs commands.
+
+Commands are argv tuples with an explicit environment, never a shell.  A failure shows the
+command so that it can be pasted, and the tail of what it printed.
+"""
+
+from __future__ import annotations
+
+import collections
+import os
+import shlex
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hermetic_rpm.errors import CommandFailed, ToolMissing
+
+TAIL_LINES = 40
+MAX_LINE_BYTES = 64 * 1024
+
+SCRUBBED = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+"""The environment of a command for which nobody says otherwise."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Completed:
+    """How a command ended: its exit status, and what it printed as text."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: str = ""
+    tail: tuple[str, ...] = ()
+
+
+def paste(argv: Sequence[str]) -> str:
+    """The command as one line that a shell understands."""
+    return shlex.join(argv)
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    stdin: bytes | None = None,
+    check: bool = True,
+    on_line: Callable[[str], None] | None = None,
+    pass_fds: Sequence[int] = (),
+    timeout: float | None = None,
+) -> Completed:
+    """Run ``argv`` to its end.
+
+    With ``on_line``, stdout and stderr are one stream, handed over line by line as it comes
+    (and ``Completed.stdout`` stays empty); without it, stdout is returned and stderr kept as tail.
+
+    Raises `ToolMissing` if the program does not exist and, if ``check``, `CommandFailed`
+    for an exit status other than 0.  ``timeout`` (seconds) raises `subprocess.TimeoutExpired`.
+    """
+    command = tuple(str(part) for part in argv)
+    environment = dict(SCRUBBED if env is None else env)
+    try:
+        if on_line is None:
+            done = _capture(command, environment, cwd, stdin, pass_fds, timeout)
+        else:
+            done = _stream(command, environment, cwd, stdin, pass_fds, on_line)
+    except FileNotFoundError as error:
+        if cwd is not None and not cwd.is_dir():
+            raise
+        raise ToolMissing(f"The program {command[0]} is not installed.") from error
+    if check and done.returncode != 0:
+        raise CommandFailed(
+            f"This command ended with status {done.returncode}:\n  {paste(command)}",
+            solution="Its last lines are above; the command can be pasted as it stands.",
+            log_tail=done.tail,
+        )
+    return done
+
+
+def _capture(
+    argv: tuple[str, ...],
+    env: dict[str, str],
+    cwd: Path | None,
+    stdin: bytes | None,
+    pass_fds: Sequence[int],
+    timeout: float | None,
+) -> Completed:
+    done = subprocess.run(
+        argv, env=env, cwd=cwd, input=stdin, stdin=None if stdin is not None else subprocess.DEVNULL,
+        capture_output=True, check=False, pass_fds=pass_fds, timeout=timeout,
+    )  # fmt: skip
+    stderr = done.stderr.decode(errors="replace").splitlines()
+    tail = tuple((stderr or done.stdout.decode(errors="replace").splitlines())[-TAIL_LINES:])
+    return Completed(argv=argv, returncode=done.returncode, stdout=done.stdout.decode(errors="replace"), tail=tail)
+
+
+def _stream(
+    argv: tuple[str, ...],
+    env: dict[str, str],
+    cwd: Path | None,
+    stdin: bytes | None,
+    pass_fds: Sequence[int],
+    on_line: Callable[[str], None],
+) -> Completed:
+    tail: collections.deque[str] = collections.deque(maxlen=TAIL_LINES)
+    with subprocess.Popen(
+        argv, env=env, cwd=cwd, stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=pass_fds,
+    ) as child:  # fmt: skip
+        if stdin is not None and child.stdin is not None:
+            child.stdin.write(stdin)
+            child.stdin.close()
+        assert child.stdout is not None
+        while raw := child.stdout.readline(MAX_LINE_BYTES):
+            line = raw.decode(errors="replace").rstrip("\r\n")
+            tail.append(line)
+            on_line(line)
+    return Completed(argv=argv, returncode=child.returncode, tail=tuple(tail))
+
+
+def host_environment(**extra: str) -> dict[str, str]:
+    """The caller's environment for programs of the host (podman, git), with ``extra`` on top."""
+    return {**os.environ, **extra}
