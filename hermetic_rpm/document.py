@@ -9,14 +9,13 @@ from __future__ import annotations
 import difflib
 import functools
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jsonschema
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from hermetic_rpm.errors import HermeticError
 
@@ -79,6 +78,9 @@ def read_bytes(path: Path, error: type[HermeticError]) -> bytes:
 
 def parse_yaml(content: bytes, name: str, error: type[HermeticError]) -> Document:
     """Plain YAML 1.2 without tags that build objects; raises ``error`` with line and column."""
+    from ruamel.yaml import YAML  # noqa: PLC0415 - only resolver and runner read YAML; the other images lack it
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
+
     try:
         text = content.decode()
         positions = YAML(typ="rt").load(text)
@@ -114,9 +116,19 @@ def _no_constant(text: str) -> Any:
     raise ValueError(f"{text} is not a JSON value")
 
 
+def _pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[jsonschema.ValidationError]:
+    """The keyword ``pattern``, with ``$`` as ECMA means it: in Python it also matches before a last newline."""
+    strict = pattern[:-1] + r"\Z" if pattern.endswith("$") else pattern
+    if isinstance(instance, str) and re.search(strict, instance) is None:
+        yield jsonschema.ValidationError(f"{instance!r} does not match {pattern!r}")
+
+
+_Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, {"pattern": _pattern})
+
+
 def problems(document: Document, schema_name: str) -> tuple[str, ...]:
     """Every violation of the schema, sorted by place."""
-    validator = jsonschema.Draft202012Validator(schema(schema_name))
+    validator = _Validator(schema(schema_name))
     found = sorted(validator.iter_errors(document.data), key=lambda error: [str(part) for part in error.absolute_path])
     return tuple(
         f"{document.place(error.absolute_path)}: {_path(error.absolute_path)}{_explain(error)}" for error in found

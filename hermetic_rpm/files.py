@@ -8,9 +8,11 @@ import hashlib
 import json
 import os
 import re
+import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from hermetic_rpm.errors import DiskFull, OutputRefused
@@ -65,6 +67,48 @@ def writing_errors(path: Path) -> Iterator[None]:
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
             raise OutputRefused(f"{path} cannot be written: {error.strerror}.") from error
         raise
+
+
+def open_inside(root: Path, relative: str) -> int:
+    """A file descriptor of ``relative`` below ``root``, no link on the way followed.
+
+    For trees that package code wrote: any component may be a link to elsewhere, the file a
+    pipe.  Raises OSError; the caller closes the descriptor.
+    """
+    *parents, name = PurePosixPath(relative).parts
+    directory = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for part in parents:
+            deeper = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
+            os.close(directory)
+            directory = deeper
+        return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
+    finally:
+        os.close(directory)
+
+
+def names_inside(root: Path, relative: str) -> tuple[str, ...]:
+    """The names in directory ``relative`` below ``root``, sorted; none if it is no directory."""
+    try:
+        handle = open_inside(root, relative)
+    except OSError:
+        return ()
+    try:
+        return tuple(sorted(os.listdir(handle))) if stat.S_ISDIR(os.fstat(handle).st_mode) else ()  # noqa: PTH208
+    finally:
+        os.close(handle)
+
+
+def copy_out(root: Path, relative: str, destination: Path) -> None:
+    """Copy the regular file ``relative`` below ``root`` to ``destination``, whole or not at all.
+
+    Raises OSError if it is no regular file or hidden behind a link.
+    """
+    with os.fdopen(open_inside(root, relative), "rb") as source:
+        if not stat.S_ISREG(os.fstat(source.fileno()).st_mode):
+            raise OSError(errno.EINVAL, f"{relative} is not a regular file")
+        with atomic_writer(destination) as target:
+            shutil.copyfileobj(source, target, CHUNK_BYTES)
 
 
 def canonical_json(document: Any) -> str:

@@ -1,0 +1,1 @@
+"""The unprivileged buildroot, used by resolver and builder alike: sandbox, bootstrap, rpm, rpmbuild."""

@@ -1,0 +1,99 @@
+"""The bootstrap: the unpacked image whose own rpm and package manager work on the buildroot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from hermetic_rpm.buildroot import sandbox
+from hermetic_rpm.buildroot.commandlog import CommandLog
+from hermetic_rpm.buildroot.sandbox import Mount, Outcome, Preparation, Sandbox
+from hermetic_rpm.errors import PackageManagerFailed
+from hermetic_rpm.lock import lockfile
+from hermetic_rpm.lock.lockfile import InstalledRow
+
+BUILDROOT = "/buildroot"
+"""Where the bootstrap sees the buildroot."""
+
+HOME = "/hermetic-rpm-home"
+ENVIRONMENT = (
+    ("PATH", "/usr/bin:/bin:/usr/sbin:/sbin"),
+    ("HOME", HOME),
+    ("LANG", "C.UTF-8"),
+    ("TERM", "vt100"),
+)
+RPM_MACROS = "%_netsharedpath /proc:/sys:/dev\n"
+"""Without it rpm tries to chown the mount points that a ``filesystem`` package owns."""
+
+LANGUAGE_MACROS = "/etc/rpm/macros.image-language-conf"
+"""Container images drop locales by it; it must not shape the buildroot."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bootstrap:
+    """An unpacked bootstrap image and the buildroot it works on (paths on the stage's side)."""
+
+    root: Path
+    buildroot: Path
+    log: CommandLog
+
+
+def room(bootstrap: Bootstrap, *, network: bool = False, mounts: tuple[Mount, ...] = ()) -> Sandbox:
+    """The sandbox in which the bootstrap's programs run."""
+    network_mounts = (sandbox.bind("/etc/resolv.conf", "/etc/resolv.conf", read_only=True),) if network else ()
+    return Sandbox(
+        root=bootstrap.root,
+        mounts=(
+            *sandbox.system_mounts(),
+            *network_mounts,
+            sandbox.bind(bootstrap.buildroot, BUILDROOT),
+            *sandbox.system_mounts(BUILDROOT),
+            *mounts,
+        ),
+        environment=ENVIRONMENT,
+        network=network,
+        prepare=(
+            Preparation(kind="directory", path=HOME),
+            Preparation(kind="file", path=f"{HOME}/.rpmmacros", content=RPM_MACROS, mode=0o644),
+            Preparation(kind="absent", path=LANGUAGE_MACROS),
+        ),
+    )
+
+
+def run(
+    bootstrap: Bootstrap, sandbox_: Sandbox, argv: tuple[str, ...], *, on_line: Callable[[str], None] | None = None
+) -> Outcome:
+    """Run a program of the bootstrap; everything it prints goes to the log and to ``on_line``."""
+    bootstrap.log.command(argv)
+
+    def line(text: str) -> None:
+        bootstrap.log.line(text)
+        if on_line is not None:
+            on_line(text)
+
+    return sandbox.run(sandbox_, argv, on_line=line)
+
+
+def query(bootstrap: Bootstrap, argv: tuple[str, ...]) -> str:
+    """The standard output of a program of the bootstrap that must succeed; raises `PackageManagerFailed`."""
+    bootstrap.log.command(argv)
+    done = sandbox.run(room(bootstrap), argv)
+    if done.returncode != 0:
+        raise PackageManagerFailed(f"{argv[0]} of the bootstrap image failed.", log_tail=done.tail)
+    return done.stdout
+
+
+def installed(bootstrap: Bootstrap) -> tuple[InstalledRow, ...]:
+    """The packages in the buildroot as Mock lists them, in its order."""
+    return lockfile.installed_rows(
+        query(bootstrap, ("rpm", "-qa", "--root", BUILDROOT, "--qf", lockfile.QUERY_FORMAT))
+    )
+
+
+def has_program(bootstrap: Bootstrap, name: str) -> bool:
+    """Whether the bootstrap holds the program."""
+    argv = ("sh", "-c", f"command -v {name}")
+    probe = replace(room(bootstrap), mounts=sandbox.system_mounts())
+    done = sandbox.run(probe, argv)
+    return done.returncode == 0

@@ -1,0 +1,326 @@
+"""The first program inside a sandbox: mounts, pivots, drops everything, runs one command, ends what it left.
+
+Started by `sandbox.run` below ``unshare`` with two file descriptors: one to read the
+specification from (JSON), one to report on.  Only the standard library is used, since this
+file runs as a script in namespaces where nothing else should be loaded.
+
+Why not a PID namespace for package code: podman masks parts of /proc, so that the kernel
+refuses a fresh procfs, and with the outer one /proc/<own pid> is another process.  Package
+code therefore has a uid of its own, whose processes are all killed at the end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import json
+import os
+import resource
+import signal
+import socket
+import stat
+import struct
+import sys
+import warnings  # noqa: F401 - os.execvpe would look for it in the new root
+from typing import Any
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
+MS_REMOUNT, MS_NOATIME, MS_NODIRATIME, MS_BIND, MS_REC, MS_PRIVATE = 32, 1024, 2048, 4096, 16384, 1 << 18
+MS_RELATIME = 1 << 21
+MNT_DETACH = 2
+PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 24, 36, 38
+SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "ppc64le": 203, "s390x": 217, "riscv64": 41}
+SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
+DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+KEPT_FLAGS = {
+    os.ST_NOSUID: MS_NOSUID, os.ST_NODEV: MS_NODEV, os.ST_NOEXEC: MS_NOEXEC, os.ST_NOATIME: MS_NOATIME,
+    os.ST_NODIRATIME: MS_NODIRATIME, os.ST_RELATIME: MS_RELATIME,
+}  # fmt: skip
+
+
+class TimeIsUp(Exception):
+    """The command took too long."""
+
+
+def mount(source: str, target: str, kind: str | None, flags: int, options: str = "") -> None:
+    """mount(2); raises OSError naming source and target."""
+    ok = LIBC.mount(
+        source.encode(), target.encode(), kind.encode() if kind else None, ctypes.c_ulong(flags), options.encode()
+    )
+    if ok != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"mount {source} on {target}: {os.strerror(number)}")
+
+
+def prctl(option: int, value: int) -> None:
+    """prctl(2) with one argument; raises OSError."""
+    if LIBC.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"prctl {option}: {os.strerror(number)}")
+
+
+def inner_path(root: str, target: str, *, directory: bool) -> str:
+    """The mount point ``target`` below ``root``, made if missing, without following a link."""
+    parts = [part for part in target.split("/") if part]
+    if any(part in (".", "..") for part in parts):
+        raise OSError(22, f"mount point {target} is not plain")
+    path = root
+    for index, part in enumerate(parts):
+        path = f"{path}/{part}"
+        last = index == len(parts) - 1
+        if not os.path.lexists(path):
+            if last and not directory:
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY, 0o644))
+            else:
+                os.mkdir(path, 0o755)
+        elif stat.S_ISLNK(os.lstat(path).st_mode):
+            raise OSError(40, f"mount point {target} leads through the link {path}")
+    return path
+
+
+def bind(root: str, entry: dict[str, Any]) -> None:
+    """Bind a file or tree of the outside below ``root``, with what is mounted in it if recursive."""
+    source, target = entry["source"], entry["target"]
+    path = inner_path(root, target, directory=os.path.isdir(source))
+    mount(source, path, None, MS_BIND | (MS_REC if entry.get("recursive") else 0))
+    if entry.get("read_only"):
+        kept = os.statvfs(path).f_flag
+        flags = sum(flag for bit, flag in KEPT_FLAGS.items() if kept & bit)
+        mount("none", path, None, MS_REMOUNT | MS_BIND | MS_RDONLY | flags)
+
+
+def devices(root: str, target: str) -> None:
+    """A /dev with the harmless devices, a devpts instance of its own and shared memory."""
+    dev = inner_path(root, target, directory=True)
+    mount("tmpfs", dev, "tmpfs", MS_NOSUID, "mode=755,size=1m")
+    for name in DEVICES:
+        path = f"{dev}/{name}"
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o666))
+        mount(f"/dev/{name}", path, None, MS_BIND)
+    for name in ("pts", "shm"):
+        os.mkdir(f"{dev}/{name}")
+    mount("devpts", f"{dev}/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620,gid=5")
+    mount("tmpfs", f"{dev}/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
+    for link, to in (("ptmx", "pts/ptmx"), ("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"),
+                     ("stderr", "fd/2")):  # fmt: skip
+        os.symlink(to, f"{dev}/{link}")
+
+
+def processors(root: str, target: str) -> None:
+    """A /sys that tells about processors and memory only: no network interfaces, no hardware."""
+    path = inner_path(root, target, directory=True)
+    mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=1m")
+    for part in ("devices/system/cpu", "devices/system/node"):
+        if os.path.isdir(f"/sys/{part}"):
+            bind(path, {"source": f"/sys/{part}", "target": part, "read_only": True})
+    kept = MS_NOSUID | MS_NODEV
+    mount("none", path, None, MS_REMOUNT | MS_RDONLY | kept, "mode=755,size=1m")
+
+
+def enter_root(spec: dict[str, Any]) -> None:
+    """Assemble the new root and make it the only one there is."""
+    mount("none", "/", None, MS_REC | MS_PRIVATE)
+    root = spec["root"]
+    mount(root, root, None, MS_BIND)
+    for entry in spec["mounts"]:
+        kind = entry["kind"]
+        if kind == "bind":
+            bind(root, entry)
+        elif kind == "dev":
+            devices(root, entry["target"])
+        elif kind == "sys":
+            processors(root, entry["target"])
+        elif kind == "tmpfs":
+            mount("tmpfs", inner_path(root, entry["target"], directory=True), "tmpfs", MS_NOSUID, "mode=1777")
+    os.chdir(root)
+    if LIBC.syscall(ctypes.c_long(SYS_PIVOT_ROOT[os.uname().machine]), b".", b".") != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"pivot_root: {os.strerror(number)}")
+    if LIBC.umount2(b".", MNT_DETACH) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"umount of the old root: {os.strerror(number)}")
+    os.chdir("/")
+
+
+def raise_loopback() -> None:
+    """Bring ``lo`` up, and fail if there is any other interface."""
+    interfaces = [name for _, name in socket.if_nameindex()]
+    if interfaces != ["lo"]:
+        raise OSError(1, f"the network namespace is not empty: {' '.join(interfaces)}")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        request = struct.pack("16sh14x", b"lo", 0)
+        (flags,) = struct.unpack("16xh14x", fcntl.ioctl(control, SIOCGIFFLAGS, request))
+        fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | IFF_UP))
+
+
+def prepare(operation: dict[str, Any]) -> None:
+    """Make a directory, replace a file or add a line (``name:…``) in the new root, after pivot_root.
+
+    Only here, where every path and link ends inside, may a tree that others wrote be changed.
+    """
+    path = operation["path"]
+    kind = operation["kind"]
+    if kind == "directory":
+        os.makedirs(path, mode=0o755, exist_ok=True)  # noqa: PTH103
+    elif kind == "file":
+        if os.path.lexists(path):
+            os.unlink(path)  # noqa: PTH108
+        write(path, operation["content"], os.O_CREAT | os.O_EXCL)
+    elif kind == "absent":
+        if os.path.lexists(path):
+            os.unlink(path)  # noqa: PTH108
+        return
+    else:
+        append_entry(path, operation["content"])
+        return
+    os.chown(path, operation["uid"], operation["gid"])
+    os.chmod(path, operation["mode"])  # noqa: PTH101
+
+
+def append_entry(path: str, line: str) -> None:
+    """Add a line to a file like /etc/passwd unless its first field is there already."""
+    known = b""
+    if os.path.exists(path):  # noqa: PTH110
+        with open(path, "rb") as stream:  # noqa: PTH123
+            known = stream.read()
+    key = line.split(":", 1)[0].encode() + b":"
+    if not any(entry.startswith(key) for entry in known.splitlines()):
+        separator = "" if not known or known.endswith(b"\n") else "\n"
+        write(path, separator + line + "\n", os.O_CREAT | os.O_APPEND)
+
+
+def write(path: str, content: str, flags: int) -> None:
+    """Write text to a file opened with ``flags``."""
+    handle = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | flags, 0o644)
+    try:
+        os.write(handle, content.encode())
+    finally:
+        os.close(handle)
+
+
+def set_limits(limits: dict[str, int]) -> None:
+    """Lower the resource limits; a limit the outside already set lower stays."""
+    for name, wanted in limits.items():
+        number = getattr(resource, f"RLIMIT_{name.upper()}")
+        _, hard = resource.getrlimit(number)
+        value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(number, (value, value))
+
+
+def drop_everything(uid: int, gid: int) -> None:
+    """Become ``uid`` for good: no groups, no capability in any set, no way to regain one."""
+    with open("/proc/sys/kernel/cap_last_cap", "rb") as stream:  # noqa: PTH123
+        last = int(stream.read())
+    for capability in range(last + 1):
+        prctl(PR_CAPBSET_DROP, capability)
+    os.setgroups([])
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
+
+
+def execute(spec: dict[str, Any]) -> None:
+    """In the child: give up everything and become the command."""
+    os.setsid()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM, signal.SIGPIPE, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    null = os.open("/dev/null", os.O_RDONLY)
+    os.dup2(null, 0)
+    os.closerange(3, 65536)
+    os.umask(0o022)
+    set_limits(spec["limits"])
+    if spec["uid"] != 0:
+        drop_everything(spec["uid"], spec["gid"])
+    os.chdir(spec["cwd"])
+    os.execvpe(spec["argv"][0], spec["argv"], spec["env"])  # noqa: S606
+
+
+def kill_all_of(uid: int) -> None:
+    """End every process of ``uid``: kill(-1) by that very user reaches them all, and no other."""
+    killer = os.fork()
+    if killer == 0:
+        try:
+            os.setresuid(uid, uid, uid)
+            os.kill(-1, signal.SIGKILL)
+        finally:
+            os._exit(0)
+    os.waitpid(killer, 0)
+
+
+def reap_all() -> int:
+    """Wait for every process that is left; returns how many there were."""
+    count = 0
+    while True:
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            return count
+        count += 1
+
+
+def wait_for(child: int, timeout: int | None) -> int | None:
+    """The exit status of ``child``, or None when ``timeout`` (seconds) is over."""
+
+    def alarm(_number: int, _frame: object) -> None:
+        raise TimeIsUp
+
+    signal.signal(signal.SIGALRM, alarm)
+    signal.alarm(timeout or 0)
+    try:
+        while True:
+            pid, status = os.waitpid(-1, 0)
+            if pid == child:
+                return os.waitstatus_to_exitcode(status)
+    except TimeIsUp:
+        return None
+    finally:
+        signal.alarm(0)
+
+
+def supervise(spec: dict[str, Any]) -> dict[str, Any]:
+    """Run the command and report how it ended and how many processes it had left behind."""
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    child = os.fork()
+    if child == 0:
+        try:
+            execute(spec)
+        except BaseException as error:  # noqa: BLE001 - the child must never return into the parent's code
+            os.write(2, f"hermetic-rpm sandbox: {spec['argv'][0]}: {error}\n".encode())
+        finally:
+            os._exit(127)
+    code = wait_for(child, spec["timeout"])
+    if spec["uid"] != 0:
+        kill_all_of(spec["uid"])
+    elif code is None:
+        os.kill(child, signal.SIGKILL)
+    left = reap_all() if spec["uid"] != 0 else 0
+    return {"code": code, "left_behind": left - (1 if code is None else 0)}
+
+
+def main() -> int:
+    """Read the specification, do it, report; exit status 0 unless the sandbox itself failed."""
+    with os.fdopen(int(sys.argv[1])) as stream:
+        spec = json.load(stream)
+    report = int(sys.argv[2])
+    os.set_inheritable(report, False)
+    try:
+        if not spec["network"]:
+            raise_loopback()
+        enter_root(spec)
+        with contextlib.suppress(PermissionError):
+            # podman's default seccomp profile allows it to CAP_SYS_ADMIN of the host only: `--hostname` does it then.
+            socket.sethostname(spec["hostname"])
+        for operation in spec["prepare"]:
+            prepare(operation)
+        outcome = supervise(spec)
+    except OSError as error:
+        outcome = {"refused": str(error)}
+    os.write(report, json.dumps(outcome).encode())
+    return 0 if "code" in outcome else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

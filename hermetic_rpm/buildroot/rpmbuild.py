@@ -1,0 +1,183 @@
+"""Code of the package: unpacking the SRPM, evaluating its spec, building, as ``mockbuild``.
+
+All of it runs after pivot_root into the buildroot, without a network, a capability or a
+mount of the outside.  What it leaves in the tree is read back without following a link.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from hermetic_rpm import files
+from hermetic_rpm.buildroot import sandbox
+from hermetic_rpm.buildroot.commandlog import CommandLog
+from hermetic_rpm.buildroot.sandbox import MOCKBUILD_GID, MOCKBUILD_UID, Outcome, Preparation, Sandbox
+from hermetic_rpm.errors import BuildTimeout, SpecFailed, WrongArchitecture
+
+HOME = "/builddir"
+TOPDIR = f"{HOME}/build"
+DIRECTORIES = ("RPMS", "SPECS", "SRPMS", "SOURCES", "BUILD", "BUILDROOT", "originals")
+ENVIRONMENT = (
+    ("TERM", "vt100"),
+    ("SHELL", "/bin/bash"),
+    ("HOME", HOME),
+    ("HOSTNAME", "mock"),
+    ("PATH", "/usr/bin:/bin:/usr/sbin:/sbin"),
+    ("LANG", "C.UTF-8"),
+)
+"""What package code finds in its environment, and nothing else (MOCK-COMPAT)."""
+
+REPRODUCIBLE_MACROS: tuple[tuple[str, str | int], ...] = (
+    ("%source_date_epoch_from_changelog", "1"),
+    ("%use_source_date_epoch_as_buildtime", "1"),
+    ("%clamp_mtime_to_source_date_epoch", "1"),
+    ("%build_mtime_policy", "clamp_to_source_date_epoch"),
+)
+"""Time stamps come from the changelog; the last is rpm 4.20's name for the one before it."""
+
+DYNAMIC = "rpmlib(DynamicBuildRequires)"
+UNMET_REQUIREMENTS = 11
+"""The exit status of rpmbuild when generated requirements are not installed."""
+
+PACKAGE_LIMITS = (("core", 0), ("nproc", 4096))
+WRONG_ARCHITECTURE = re.compile(r"(?i)architecture is (not included|excluded)|no compatible architectures")
+SAFE_SPEC = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*\.spec")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PackageRoom:
+    """A buildroot in which package code runs for one architecture."""
+
+    root: Path
+    architecture: str
+    log: CommandLog
+    echo: Callable[[str], None] | None = None
+    timeout: int | None = None
+
+
+def room(package: PackageRoom) -> Sandbox:
+    """The sandbox of package code."""
+    return Sandbox(
+        root=package.root,
+        mounts=sandbox.system_mounts(),
+        environment=ENVIRONMENT,
+        uid=MOCKBUILD_UID,
+        gid=MOCKBUILD_GID,
+        cwd=HOME,
+        limits=PACKAGE_LIMITS,
+        timeout=package.timeout,
+    )
+
+
+def preparations(macros: tuple[tuple[str, str | int], ...]) -> tuple[Preparation, ...]:
+    """User, directories, macros and name resolution of a fresh buildroot."""
+    given = {name for name, _ in macros}
+    lines = [*macros, *((name, value) for name, value in REPRODUCIBLE_MACROS if name not in given)]
+    content = "".join(f"{name} {value}\n" for name, value in lines)
+    own = {"uid": MOCKBUILD_UID, "gid": MOCKBUILD_GID}
+    return (
+        Preparation(kind="directory", path="/etc"),
+        Preparation(kind="entry", path="/etc/group", content=f"mock:x:{MOCKBUILD_GID}:"),
+        Preparation(
+            kind="entry", path="/etc/passwd",
+            content=f"mockbuild:x:{MOCKBUILD_UID}:{MOCKBUILD_GID}::{HOME}:/bin/bash",
+        ),
+        Preparation(kind="directory", path=HOME, **own),
+        Preparation(kind="directory", path=TOPDIR, **own),
+        *(Preparation(kind="directory", path=f"{TOPDIR}/{name}", **own) for name in DIRECTORIES),
+        Preparation(kind="file", path=f"{HOME}/.rpmmacros", content=content, mode=0o644, **own),
+        Preparation(kind="file", path="/etc/resolv.conf", mode=0o644),
+        Preparation(
+            kind="file", path="/etc/hosts", mode=0o644,
+            content="127.0.0.1 localhost localhost.localdomain\n::1 localhost localhost.localdomain\n",
+        ),
+    )  # fmt: skip
+
+
+def prepare(package: PackageRoom, macros: tuple[tuple[str, str | int], ...]) -> None:
+    """Make the buildroot ready for package code."""
+    as_root = replace(room(package), uid=0, gid=0, cwd="/", limits=(("core", 0),), prepare=preparations(macros))
+    outcome = sandbox.run(as_root, ("/bin/sh", "-c", ":"))
+    if outcome.returncode != 0:
+        raise SpecFailed(
+            "The minimal buildroot cannot even run /bin/sh.",
+            solution="Add a shell and what rpmbuild needs to the target's buildroot packages.",
+            log_tail=outcome.tail,
+        )
+
+
+def run(package: PackageRoom, argv: tuple[str, ...], sandbox_: Sandbox | None = None) -> Outcome:
+    """Run package code; what it prints goes to the log.  Raises `BuildTimeout`."""
+    package.log.command(argv)
+
+    def line(text: str) -> None:
+        package.log.line(text)
+        if package.echo is not None:
+            package.echo(text)
+
+    outcome = sandbox.run(sandbox_ or room(package), argv, on_line=line)
+    if outcome.left_behind:
+        package.log.line(f"hermetic-rpm: ended {outcome.left_behind} processes that were left behind")
+    if outcome.returncode is None:
+        raise BuildTimeout(f"{argv[0]} was ended after {package.timeout} seconds.", log_tail=outcome.tail)
+    return outcome
+
+
+def import_srpm(package: PackageRoom, srpm: Path) -> str:
+    """Unpack a source RPM below /builddir/build; returns the file name of its spec."""
+    inner = f"{TOPDIR}/originals/{srpm.name}"
+    base = room(package)
+    with_srpm = replace(base, mounts=(*base.mounts, sandbox.bind(srpm, inner, read_only=True)))
+    listing = sandbox.run(with_srpm, ("rpm", "-qpl", inner))
+    specs = [line for line in listing.stdout.splitlines() if SAFE_SPEC.fullmatch(line)]
+    if listing.returncode != 0 or not specs:
+        raise SpecFailed(f"{srpm.name} holds no spec file with a usable name.", log_tail=listing.tail)
+    done = run(package, ("rpm", "-Uvh", "--nodeps", inner), with_srpm)
+    if done.returncode != 0:
+        raise SpecFailed(f"{srpm.name} cannot be unpacked by the target's rpm.", log_tail=done.tail)
+    return specs[0]
+
+
+def rpmbuild_command(package: PackageRoom, spec: str, *options: str) -> tuple[str, ...]:
+    """rpmbuild in a login shell, since packages bring settings in /etc/profile.d."""
+    command = ("rpmbuild", *options, "--target", package.architecture, f"{TOPDIR}/SPECS/{spec}")
+    return ("bash", "--login", "-c", shlex.join(command))
+
+
+def rpmbuild(package: PackageRoom, spec: str, *options: str) -> Outcome:
+    """Run rpmbuild; raises `WrongArchitecture` where it refuses the target's."""
+    outcome = run(package, rpmbuild_command(package, spec, *options))
+    refusal = next((line for line in outcome.tail if WRONG_ARCHITECTURE.search(line)), None)
+    if outcome.returncode != 0 and refusal is not None:
+        raise WrongArchitecture(f"{spec} cannot be built for {package.architecture}: {refusal.strip()}")
+    return outcome
+
+
+def source_rpm(package: PackageRoom, spec: str) -> str:
+    """Make the source RPM anew with the macros there are now; returns its path in the buildroot."""
+    outcome = rpmbuild(package, spec, "-bs", "--nodeps")
+    if outcome.returncode != 0:
+        raise SpecFailed(f"{spec} cannot be evaluated by the target's rpmbuild.", log_tail=outcome.tail)
+    made = [name for name in files.names_inside(package.root, f"{TOPDIR}/SRPMS"[1:]) if name.endswith("src.rpm")]
+    if len(made) != 1:
+        raise SpecFailed(f"rpmbuild -bs of {spec} made {len(made)} source RPMs instead of one.", log_tail=outcome.tail)
+    return f"{TOPDIR}/SRPMS/{made[0]}"
+
+
+def generated_requirements_rpm(package: PackageRoom) -> str | None:
+    """The path in the buildroot of the package in which rpmbuild left generated requirements."""
+    names = files.names_inside(package.root, f"{TOPDIR}/SRPMS"[1:])
+    made = [name for name in names if name.endswith(".buildreqs.nosrc.rpm")]
+    return f"{TOPDIR}/SRPMS/{made[0]}" if made else None
+
+
+def requirements(package: PackageRoom, path: str) -> tuple[str, ...]:
+    """The requirements of a (source) RPM in the buildroot, sorted, each as rpm prints it."""
+    done = sandbox.run(room(package), ("rpm", "-qp", "--requires", path))
+    if done.returncode != 0:
+        raise SpecFailed(f"The requirements of {path} cannot be read.", log_tail=done.tail)
+    return tuple(sorted({line.strip() for line in done.stdout.splitlines() if line.strip()}))

@@ -1,0 +1,166 @@
+"""Running a command in namespaces of its own, without privileges.
+
+`command` is pure: what will run.  `run` runs it.  Two kinds of command exist: the package
+manager and rpm (as root of the nested user namespace, in a PID namespace of their own), and
+code of the package (as ``mockbuild``: no capability, no network, nothing of the outside).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hermetic_rpm import process
+from hermetic_rpm.errors import SandboxRefused
+
+INSIDE = Path(__file__).with_name("inside.py")
+HOSTNAME = "hermetic-rpm"
+MOCKBUILD_UID = 1000
+MOCKBUILD_GID = 135
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mount:
+    """A mount below the new root: ``kind`` is ``bind``, ``dev``, ``sys`` or ``tmpfs``."""
+
+    kind: str
+    target: str
+    source: str = ""
+    read_only: bool = False
+    recursive: bool = False
+
+
+def bind(source: Path | str, target: str, *, read_only: bool = False, recursive: bool = False) -> Mount:
+    """A bind mount of ``source`` on ``target``."""
+    return Mount(kind="bind", source=str(source), target=target, read_only=read_only, recursive=recursive)
+
+
+def system_mounts(prefix: str = "") -> tuple[Mount, ...]:
+    """/dev, /proc and /sys for a root whose place is ``prefix``."""
+    return (
+        Mount(kind="dev", target=f"{prefix}/dev"),
+        bind("/proc", f"{prefix}/proc", recursive=True),
+        Mount(kind="sys", target=f"{prefix}/sys"),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preparation:
+    """A change of the new root before the command runs.
+
+    ``kind`` is ``directory``, ``file`` (replaced), ``entry`` (a line added to a file like
+    /etc/passwd unless its first field is there) or ``absent``.
+    """
+
+    kind: str
+    path: str
+    content: str = ""
+    mode: int = 0o755
+    uid: int = 0
+    gid: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sandbox:
+    """A root directory, what is mounted in it, and who runs there with what environment."""
+
+    root: Path
+    mounts: tuple[Mount, ...]
+    environment: tuple[tuple[str, str], ...]
+    network: bool = False
+    uid: int = 0
+    gid: int = 0
+    cwd: str = "/"
+    limits: tuple[tuple[str, int], ...] = (("core", 0),)
+    timeout: int | None = None
+    prepare: tuple[Preparation, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """How a command in a sandbox ended; ``returncode`` is None when its time was up.
+
+    ``left_behind`` counts the processes that outlived it and were ended.
+    """
+
+    argv: tuple[str, ...]
+    returncode: int | None
+    stdout: str = ""
+    tail: tuple[str, ...] = ()
+    left_behind: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Specification:
+    """The whole of what runs: the outer argv and the document that `inside` reads."""
+
+    argv: tuple[str, ...]
+    document: dict[str, Any] = field(hash=False)
+
+
+def unshare_command(*, network: bool, pid: bool) -> tuple[str, ...]:
+    """``unshare`` (util-linux 2.39 or later) with the container's whole range of ids."""
+    namespaces = ["--user", "--map-users=all", "--map-groups=all", "--mount", "--ipc", "--uts"]
+    if not network:
+        namespaces.append("--net")
+    if pid:
+        namespaces += ["--pid", "--fork", "--kill-child"]
+    return ("unshare", *namespaces, "--")
+
+
+def specification(sandbox: Sandbox, argv: tuple[str, ...]) -> Specification:
+    """What `run` will do, as a value; the two file descriptors are appended when it runs."""
+    document = {
+        "root": str(sandbox.root),
+        "mounts": [dataclasses.asdict(entry) for entry in sandbox.mounts],
+        "prepare": [dataclasses.asdict(entry) for entry in sandbox.prepare],
+        "network": sandbox.network,
+        "hostname": HOSTNAME,
+        "uid": sandbox.uid,
+        "gid": sandbox.gid,
+        "cwd": sandbox.cwd,
+        "argv": list(argv),
+        "env": dict(sandbox.environment),
+        "limits": dict(sandbox.limits),
+        "timeout": sandbox.timeout,
+    }
+    outer = (*unshare_command(network=sandbox.network, pid=sandbox.uid == 0), sys.executable, "-I", str(INSIDE))
+    return Specification(argv=outer, document=document)
+
+
+def run(sandbox: Sandbox, argv: tuple[str, ...], *, on_line: Callable[[str], None] | None = None) -> Outcome:
+    """Run ``argv`` inside; its exit status is in the outcome, whatever it is.
+
+    Raises `SandboxRefused` with what the host said if the sandbox could not be made.
+    """
+    spec = specification(sandbox, argv)
+    read_end, write_end = os.pipe()
+    spec_handle = os.memfd_create("specification", 0)
+    os.write(spec_handle, json.dumps(spec.document).encode())
+    os.lseek(spec_handle, 0, os.SEEK_SET)
+    try:
+        done = process.run(
+            (*spec.argv, str(spec_handle), str(write_end)),
+            check=False, on_line=on_line, pass_fds=(spec_handle, write_end),
+        )  # fmt: skip
+    finally:
+        os.close(spec_handle)
+        os.close(write_end)
+        with os.fdopen(read_end) as stream:
+            report = stream.read()
+    outcome = json.loads(report) if report else {"refused": "\n".join(done.tail) or "no answer"}
+    if "refused" in outcome:
+        raise SandboxRefused(f"The host does not let an unprivileged sandbox be made: {outcome['refused']}.")
+    return Outcome(
+        argv=argv,
+        returncode=outcome["code"],
+        stdout=done.stdout,
+        tail=done.tail,
+        left_behind=outcome["left_behind"],
+    )

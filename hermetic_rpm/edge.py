@@ -1,0 +1,122 @@
+"""What the edges of all three stages share: options, signals, and errors turned into output.
+
+A stage's ``__main__`` declares its arguments and calls `run`, which always leaves a
+``result.json`` and exits with the code of the error's class.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+
+from hermetic_rpm import __version__, result
+from hermetic_rpm.errors import HermeticError, Interrupted, LockMismatch, OutputRefused
+from hermetic_rpm.files import writing_errors
+from hermetic_rpm.progress import HUMAN, JSON, Progress, printable
+from hermetic_rpm.result import Output, Result
+
+ROLES = ("srpm", "lockfile", "sidecar")
+
+
+@dataclass(kw_only=True, slots=True)
+class Report:
+    """What a stage has to tell in its result; filled in while it works."""
+
+    inputs: dict[str, str] = field(default_factory=dict)
+    outputs: tuple[Output, ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
+    summary: str = ""
+
+
+class Expectation(click.ParamType):
+    """``ROLE=SHA256``: what the caller says an input must be."""
+
+    name = "role=sha256"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        """Split and check one expectation."""
+        role, _, digest = value.partition("=")
+        if role not in ROLES or len(digest) != 64 or set(digest) - set("0123456789abcdef"):
+            self.fail(f"{value!r} is not ROLE=SHA256 with a role of {', '.join(ROLES)}", param, ctx)
+        return role, digest
+
+
+def common_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that every stage has."""
+    for option in (
+        click.version_option(__version__),
+        click.option("--log-format", type=click.Choice([HUMAN, JSON]), default=HUMAN, show_default=True,
+                     help="How progress is written to standard error."),
+        click.option("--expect", type=Expectation(), multiple=True,
+                     help="Refuse an input whose sha256 differs (srpm, lockfile, sidecar)."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def expect_srpm(found: str, expected: Mapping[str, str]) -> None:
+    """Hold the source RPM against the checksum the caller was given; raises `LockMismatch`."""
+    if expected.get("srpm", found) != found:
+        raise LockMismatch(f"The source RPM has the sha256 {found}, but {expected['srpm']} was expected.")
+
+
+def run(stage: str, output: Path, log_format: str, work: Callable[[Progress, Report], None]) -> None:
+    """Do the work of a stage, say how it ended, write ``result.json``, exit."""
+    progress = Progress(stage=stage, log_format=log_format)
+    report = Report()
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)
+    error: HermeticError | None = None
+    try:
+        _prepare_output(output)
+        work(progress, report)
+    except HermeticError as caught:
+        error = caught
+    if error is not None:
+        _show(progress, error)
+    _write_result(output, progress, report, error)
+    if error is not None:
+        sys.exit(error.exit_code)
+    progress.say(report.summary)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    raise Interrupted("The stage was asked to end.")
+
+
+def _prepare_output(output: Path) -> None:
+    if not output.is_dir():
+        raise OutputRefused(f"The output directory {output} does not exist.")
+    with writing_errors(output):
+        (output / result.RESULT_NAME).unlink(missing_ok=True)
+
+
+def _show(progress: Progress, error: HermeticError) -> None:
+    for line in error.log_tail:
+        progress.output(line)
+    for line in error.reason.splitlines():
+        progress.error(printable(line))
+    if error.solution:
+        progress.say(f"what to do: {printable(error.solution)}")
+
+
+def _write_result(output: Path, progress: Progress, report: Report, error: HermeticError | None) -> None:
+    done = Result(
+        stage=progress.stage, inputs=report.inputs, outputs=report.outputs if error is None else (),
+        timings=progress.timings, error=error, facts=report.facts,
+    )  # fmt: skip
+    try:
+        result.write(output, done)
+    except (HermeticError, FileNotFoundError) as second:
+        progress.warn(f"result.json could not be written: {second}")
+        if error is None:
+            sys.exit(OutputRefused.exit_code)

@@ -1,0 +1,116 @@
+"""The files of an image: its layers laid over each other in a directory.
+
+A layer is hostile input.  GNU tar unpacks it in a sandbox whose only writable place is the
+destination, without a network, so that ``../``, absolute names and links lead nowhere; device
+nodes cannot be made there.  Whiteouts are those of the OCI image specification.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+from hermetic_rpm.buildroot import sandbox
+from hermetic_rpm.errors import ImageInvalid
+from hermetic_rpm.image.manifest import Image
+from hermetic_rpm.lock.model import Blob
+
+WHITEOUT, OPAQUE = ".wh.", ".wh..wh..opq"
+TOOLS_LINKS = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
+ENVIRONMENT = (("PATH", "/usr/bin:/bin"), ("LC_ALL", "C.UTF-8"))
+
+
+def decompressor(layer: Blob) -> tuple[str, ...]:
+    """The option by which tar reads a layer of that media type."""
+    if layer.media_type.endswith(("+gzip", ".gzip")):
+        return ("--use-compress-program=igzip",)
+    if layer.media_type.endswith("+zstd"):
+        return ("--use-compress-program=zstd",)
+    return ()
+
+
+def tar_command(layer: Blob) -> tuple[str, ...]:
+    """How the layer mounted at /layer is unpacked into /destination, naming each entry."""
+    return (
+        "tar", "--extract", "--verbose", "--quoting-style=literal", "--file=/layer", *decompressor(layer),
+        "--directory=/destination", "--numeric-owner", "--same-owner", "--same-permissions",
+        "--xattrs", "--xattrs-include=security.capability", "--delay-directory-restore",
+        "--anchored", "--exclude=./dev/*", "--exclude=dev/*",
+    )  # fmt: skip
+
+
+def unpack(image: Image, destination: Path, scratch: Path, *, say: Callable[[str], None]) -> None:
+    """Unpack all layers of ``image``, whose digests were verified, into ``destination``.
+
+    ``scratch`` is an empty directory for the sandbox.  Raises `ImageInvalid`.
+    """
+    destination.mkdir(parents=True, exist_ok=True)
+    tools = scratch / "tools"
+    tools.mkdir(parents=True)
+    for name in TOOLS_LINKS:
+        if (Path("/") / name).is_symlink():
+            (tools / name).symlink_to(f"usr/{name}")
+    for number, layer in enumerate(image.layers, start=1):
+        say(f"layer {number} of {len(image.layers)}, {layer.size >> 20} MiB")
+        names = _unpack_layer(image.blob_path(layer), layer, destination, tools)
+        apply_whiteouts(destination, names)
+    shutil.rmtree(scratch)
+
+
+def _unpack_layer(blob: Path, layer: Blob, destination: Path, tools: Path) -> tuple[str, ...]:
+    room = sandbox.Sandbox(
+        root=tools,
+        mounts=(
+            sandbox.bind("/usr", "/usr", read_only=True, recursive=True),
+            sandbox.bind(blob, "/layer", read_only=True),
+            sandbox.bind(destination, "/destination"),
+            sandbox.Mount(kind="dev", target="/dev"),
+        ),
+        environment=ENVIRONMENT,
+    )
+    done = sandbox.run(room, tar_command(layer))
+    if done.returncode != 0:
+        raise ImageInvalid(f"The layer {layer.digest} cannot be unpacked.", log_tail=done.tail)
+    return tuple(done.stdout.splitlines())
+
+
+def apply_whiteouts(destination: Path, names: tuple[str, ...]) -> None:
+    """Remove what a layer's whiteouts hide, and the whiteouts; what the layer itself brought stays."""
+    brought = {str(PurePosixPath(name)) for name in names}
+    for name in names:
+        path = PurePosixPath(name)
+        if not path.name.startswith(WHITEOUT):
+            continue
+        if ".." in path.parts or path.is_absolute() or _behind_link(destination, path.parent):
+            raise ImageInvalid(f"A whiteout of the image leads out of it: {name}.")
+        _remove(destination / path)
+        if path.name == OPAQUE:
+            _clear(destination, path.parent, brought)
+        else:
+            hidden = path.with_name(path.name.removeprefix(WHITEOUT))
+            if str(hidden) not in brought:
+                _remove(destination / hidden)
+
+
+def _behind_link(destination: Path, relative: PurePosixPath) -> bool:
+    path = destination
+    for part in relative.parts:
+        path /= part
+        if path.is_symlink():
+            return True
+    return False
+
+
+def _clear(destination: Path, relative: PurePosixPath, brought: set[str]) -> None:
+    for entry in sorted((destination / relative).iterdir()):
+        inner = relative / entry.name
+        if str(inner) not in brought and not any(name.startswith(f"{inner}/") for name in brought):
+            _remove(entry)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

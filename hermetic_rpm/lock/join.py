@@ -1,0 +1,83 @@
+"""One `Lock` from the lockfile and the sidecar beside it: the boundary that all stages share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+from hermetic_rpm.document import read_bytes
+from hermetic_rpm.errors import LockInvalid, LockMismatch
+from hermetic_rpm.files import is_safe_name
+from hermetic_rpm.lock import lockfile, sidecar
+from hermetic_rpm.lock.model import Lock, LockedRpm, Lockfile, Package, Sidecar
+
+
+def load(path: Path) -> Lock:
+    """The lock whose lockfile is ``path``, with the sidecar if one lies beside it.
+
+    Raises `LockInvalid` for what is malformed, `LockMismatch` for a sidecar of another lockfile.
+    """
+    lock_bytes = read_bytes(path, LockInvalid)
+    locked = lockfile.parse(lock_bytes, str(path))
+    sidecar_path = path.with_name(sidecar.SIDECAR_NAME)
+    if not sidecar_path.exists():
+        return Lock(
+            lockfile=locked, sidecar=None, packages=packages(locked, None),
+            lockfile_sha256=lockfile.sha256(lock_bytes), sidecar_sha256=None,
+        )  # fmt: skip
+    sidecar_bytes = read_bytes(sidecar_path, LockInvalid)
+    beside = sidecar.parse(sidecar_bytes, str(sidecar_path))
+    _check_binding(locked, lockfile.sha256(lock_bytes), beside, sidecar_path)
+    return Lock(
+        lockfile=locked, sidecar=beside, packages=packages(locked, beside),
+        lockfile_sha256=lockfile.sha256(lock_bytes), sidecar_sha256=lockfile.sha256(sidecar_bytes),
+    )  # fmt: skip
+
+
+def expect(lock: Lock, expected: Mapping[str, str]) -> None:
+    """Hold the lock against the checksums the caller was given; raises `LockMismatch`."""
+    actual = {"lockfile": lock.lockfile_sha256, "sidecar": lock.sidecar_sha256}
+    for role, found in actual.items():
+        if role in expected and expected[role] != found:
+            raise LockMismatch(f"The {role} has the sha256 {found}, but {expected[role]} was expected.")
+
+
+def _check_binding(locked: Lockfile, locked_sha256: str, beside: Sidecar, path: Path) -> None:
+    if beside.lockfile_sha256 != locked_sha256:
+        raise LockMismatch(
+            f"{path} belongs to the lockfile with sha256 {beside.lockfile_sha256}, not to the one beside it."
+        )
+    if len(beside.rpms) != len(locked.rpms):
+        raise LockMismatch(f"{path} describes {len(beside.rpms)} packages, the lockfile {len(locked.rpms)}.")
+    if beside.image.manifest.digest != locked.bootstrap.pull_digest:
+        raise LockMismatch(f"{path} describes the image {beside.image.manifest.digest}, the lockfile another.")
+
+
+def packages(locked: Lockfile, beside: Sidecar | None) -> tuple[Package, ...]:
+    """The packages with their sources and the file names that they get in the offline repository.
+
+    Two packages whose files have one name (from two repositories, with other content) are told
+    apart by the start of their sha256 or sigmd5.
+    """
+    sources = beside.rpms if beside is not None else (None,) * len(locked.rpms)
+    names = [
+        _file_name(rpm, source.location if source is not None else urlsplit(rpm.url).path)
+        for rpm, source in zip(locked.rpms, sources, strict=True)
+    ]
+    doubles = {name for name in names if names.count(name) > 1} if len(set(names)) != len(names) else set()
+    return tuple(
+        Package(
+            rpm=rpm,
+            source=source,
+            file_name=f"{rpm.sigmd5[:12]}-{name}" if name in doubles else name,
+        )
+        for rpm, source, name in zip(locked.rpms, sources, names, strict=True)
+    )
+
+
+def _file_name(rpm: LockedRpm, location: str) -> str:
+    name = unquote(PurePosixPath(location).name)
+    if not is_safe_name(name) or not name.endswith(".rpm"):
+        raise LockInvalid(f"{rpm.nevra} has a location that ends in no usable file name: {location!r}.")
+    return name

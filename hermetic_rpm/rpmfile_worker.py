@@ -1,0 +1,103 @@
+"""The subprocess of `rpmfile`: reads RPM files and prints one JSON line for each.
+
+A request (JSON on stdin) names paths and certificate files.  Memory is limited before the
+parser is loaded; a payload is hashed in pieces and never held.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import resource
+import sys
+from pathlib import Path
+from typing import Any
+
+MEMORY_BYTES = 1 << 30
+CPU_SECONDS = 300
+CHUNK_BYTES = 1 << 20
+EPOCH_TAG, PAYLOAD_SHA256_TAG, SIGNATURE_MD5_TAG = 1003, 5092, 1004
+
+
+def describe(path: str, verifiers: list[tuple[str, Any]], *, payload: bool) -> dict[str, Any]:
+    """The facts of one file as `rpmfile.Header` names them, or its problem."""
+    import rpm_rs  # noqa: PLC0415 - loaded under the limits that main() sets
+
+    try:
+        metadata = rpm_rs.PackageMetadata.open(path)
+        header = metadata.header
+        facts: dict[str, Any] = {
+            "path": path,
+            "name": metadata.name,
+            "epoch": str(metadata.epoch) if header.entry_is_present(EPOCH_TAG) else None,
+            "version": metadata.version,
+            "release": metadata.release,
+            "arch": metadata.arch,
+            "source": metadata.is_source_package(),
+            "sigmd5": _sigmd5(metadata),
+            "signers": sorted(
+                {(info.fingerprint or info.key_id or "").lower() for info in metadata.signatures()} - {""}
+            ),
+        }
+        if not metadata.check_digests().is_ok():
+            facts["problem"] = "the digest of its header does not match"
+        elif payload:
+            facts["problem"] = _payload_problem(path, metadata, facts["sigmd5"])
+        facts["verified_by"] = next((name for name, verifier in verifiers if _holds(metadata, verifier)), None)
+    except (RuntimeError, OSError, ValueError, MemoryError) as error:
+        return {"path": path, "problem": str(error) or type(error).__name__}
+    return facts
+
+
+def _sigmd5(metadata: Any) -> str | None:
+    signature = metadata.signature
+    if not signature.entry_is_present(SIGNATURE_MD5_TAG):
+        return None
+    return bytes(signature.entry(SIGNATURE_MD5_TAG)).hex()
+
+
+def _payload_problem(path: str, metadata: Any, sigmd5: str | None) -> str | None:
+    """Compare MD5 over header and payload, and SHA-256 over the payload, with what the headers say."""
+    offsets = metadata.package_segment_offsets()
+    whole, payload = hashlib.md5(usedforsecurity=False), hashlib.sha256()
+    with Path(path).open("rb") as stream:
+        stream.seek(offsets.header)
+        whole.update(stream.read(offsets.payload - offsets.header))
+        while piece := stream.read(CHUNK_BYTES):
+            whole.update(piece)
+            payload.update(piece)
+    if sigmd5 is not None and whole.hexdigest() != sigmd5:
+        return "header and payload do not have the MD5 that the package says (truncated or altered)"
+    if metadata.header.entry_is_present(PAYLOAD_SHA256_TAG):
+        said = metadata.header.entry(PAYLOAD_SHA256_TAG)
+        if payload.hexdigest() != (said[0] if isinstance(said, list) else said):
+            return "the payload does not have the SHA-256 that the header says (truncated or altered)"
+    elif sigmd5 is None:
+        return "the package has no digest over its payload"
+    return None
+
+
+def _holds(metadata: Any, verifier: Any) -> bool:
+    return any(check.is_verified() for check in metadata.check_signatures(verifier).signatures)
+
+
+def main() -> None:
+    """Answer one request."""
+    request = json.load(sys.stdin)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    import rpm_rs  # noqa: PLC0415
+
+    verifiers = []
+    for name in request["certificates"]:
+        verifier = rpm_rs.Verifier()
+        verifier.load_from_asc_bytes(Path(name).read_bytes())
+        verifiers.append((name, verifier))
+    for path in request["paths"]:
+        sys.stdout.write(json.dumps(describe(path, verifiers, payload=request["payload"])) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The host side: reads ``pipeline.yaml``, plans, and drives podman; it never imports a stage."""

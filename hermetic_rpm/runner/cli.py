@@ -1,0 +1,79 @@
+"""The commands of ``hermetic-rpm``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hermetic_rpm import __version__
+from hermetic_rpm.progress import HUMAN, JSON, Progress
+from hermetic_rpm.runner import command, execute, parameters
+from hermetic_rpm.runner.pipeline import Pipeline, load
+from hermetic_rpm.runner.plan import Plan, make_plan
+from hermetic_rpm.runner.service import podman_environment
+from hermetic_rpm.runner.summary import results, summary
+
+_pipeline = click.option(
+    "--pipeline", "path", type=click.Path(path_type=Path), default=Path("pipeline.yaml"), show_default=True,
+    metavar="FILE", help="The pipeline file.",
+)  # fmt: skip
+_assignments = click.option(
+    "-p", "--parameter", "assignments", multiple=True, metavar="NAME=VALUE",
+    help="A parameter that the pipeline file declares, for instance -p srpm=PATH; paths are relative to where you are.",
+)  # fmt: skip
+_log_format = click.option(
+    "--log-format", type=click.Choice((HUMAN, JSON)), default=HUMAN, show_default=True, help="How progress is said."
+)
+
+
+def _planned(function: Callable[..., None]) -> Callable[..., Any]:
+    return _pipeline(_assignments(_log_format(function)))
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="hermetic-rpm")
+def cli() -> None:
+    """Turn a source RPM into binary RPMs from locked and verified inputs only."""
+
+
+@cli.command()
+@_planned
+@click.pass_obj
+def run(voice: Progress, path: Path, assignments: tuple[str, ...], log_format: str) -> None:
+    """Run the pipeline; the paths of the RPMs come on stdout, everything else on stderr."""
+    voice.log_format = log_format
+    pipeline = load(path)
+    plan = _plan(pipeline, assignments, log_format)
+    environment = podman_environment(pipeline.directory, os.environ)
+    report = execute.run(plan, podman_environment=environment, voice=voice)
+    for line in summary(report):
+        voice.say(line)
+    for result in results(report):
+        click.echo(str(result))
+
+
+@cli.command()
+@_pipeline
+def validate(path: Path) -> None:
+    """Check the pipeline file, and name every mistake with its place."""
+    pipeline = load(path)
+    click.echo(f"{path} is valid: {', '.join(stage.name for stage in pipeline.stages)}.")
+
+
+@cli.command()
+@_planned
+def plan(path: Path, assignments: tuple[str, ...], log_format: str) -> None:
+    """Print the `podman run` command of each stage; it can be pasted into a shell."""
+    pipeline = load(path)
+    environment = podman_environment(pipeline.directory, os.environ)
+    made = _plan(pipeline, assignments, log_format)
+    click.echo(command.script(made, podman_environment=environment), nl=False)
+
+
+def _plan(pipeline: Pipeline, assignments: tuple[str, ...], log_format: str) -> Plan:
+    given = parameters.parse_assignments(assignments)
+    return make_plan(pipeline, parameters.resolve(pipeline, given, cwd=Path.cwd(), log_format=log_format))

@@ -1,0 +1,64 @@
+"""The ``podman run`` command that does what the runner does with a stage, to be pasted into a shell."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from hermetic_rpm.runner.plan import Bind, Plan, StagePlan
+
+LABEL = ("hermetic-rpm", "1")
+
+
+def argv(stage: StagePlan) -> tuple[str, ...]:
+    """The command of a stage, without what it expects of files that may not exist yet."""
+    return (
+        "podman", "run", "--rm", "--pull=never", f"--label={'='.join(LABEL)}", "--log-driver=none",
+        *(() if stage.has_network else ("--network=none", "--http-proxy=false")),
+        "--read-only", "--security-opt=no-new-privileges",
+        "--cap-drop=all", *(f"--cap-add={name}" for name in stage.capabilities),
+        *(f"--env={name}={value}" for name, value in stage.environment),
+        *((f"--memory={stage.memory}",) if stage.memory else ()),
+        *((f"--pids-limit={stage.pids}",) if stage.pids else ()),
+        *((f"--cpus={stage.cpus:g}",) if stage.cpus else ()),
+        *((f"--timeout={stage.timeout}",) if stage.timeout else ()),
+        *(part for bind in stage.binds for part in ("--mount", _mount(bind))),
+        stage.image, *stage.arguments,
+    )  # fmt: skip
+
+
+def _mount(bind: Bind) -> str:
+    fields = ["type=bind", f"source={bind.source}", f"destination={bind.target}"]
+    if bind.read_only:
+        fields.append("ro=true")
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(fields)
+    return text.getvalue()
+
+
+def script(plan: Plan, *, podman_environment: Mapping[str, str]) -> str:
+    """All stages as lines of shell; a stage is told the sha256 that its inputs have when it starts."""
+    lines = ["set -e"]
+    lines += [f"export {name}={shlex.quote(value)}" for name, value in sorted(podman_environment.items())]
+    for stage in plan.stages:
+        lines += ["", f"# {stage.name}"]
+        lines += [shlex.join(("mkdir", "-p", *sorted({str(path) for path in stage.directories})))]
+        lines += [" \\\n  ".join((_folded(argv(stage)), *(_expect(e.role, e.path) for e in stage.expects)))]
+    return "\n".join(lines) + "\n"
+
+
+def _folded(words: tuple[str, ...]) -> str:
+    """One line for podman and its options, one for each mount, one for the image and its arguments."""
+    lines: list[list[str]] = [[]]
+    for index, word in enumerate(words):
+        if word == "--mount" or (index >= 2 and words[index - 2] == "--mount"):
+            lines.append([])
+        lines[-1].append(shlex.quote(word))
+    return " \\\n  ".join(" ".join(line) for line in lines)
+
+
+def _expect(role: str, path: Path) -> str:
+    return f'--expect {role}="$(sha256sum < {shlex.quote(str(path))} | cut -c 1-64)"'

@@ -1,0 +1,168 @@
+"""Runs a plan: directories, podman, then one container after another until the last or the first failure."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hermetic_rpm.errors import HermeticError, OutputRefused, StageFailed
+from hermetic_rpm.files import sha256_of, writing_errors
+from hermetic_rpm.progress import Progress
+from hermetic_rpm.result import RESULT_NAME, Output
+from hermetic_rpm.runner import outcome
+from hermetic_rpm.runner.interrupt import Events, listening
+from hermetic_rpm.runner.plan import Plan, StagePlan
+from hermetic_rpm.runner.podman import Broken, Container, Exited, Podman, Printed, connect
+from hermetic_rpm.runner.service import api_address
+
+SHOWN_LINES = 200
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """A run that succeeded: seconds by stage in order, and what the last stage made, verified."""
+
+    seconds: tuple[tuple[str, float], ...]
+    total: float
+    directory: Path
+    outputs: tuple[tuple[Path, Output], ...]
+
+
+def run(plan: Plan, *, podman_environment: Mapping[str, str], voice: Progress) -> Report:
+    """Run every stage of ``plan``; raises the first stage's error, with a note that names the stage."""
+    started = time.monotonic()
+    with listening() as events:
+        seen = {path: sha256_of(path) for path in plan.files if _is_expected(path, plan.stages)}
+        homes = _make_directories(plan)
+        with api_address(podman_environment, events) as address, connect(address) as podman:
+            for image in dict.fromkeys(stage.image for stage in plan.stages):
+                podman.require_image(image)
+            for index, stage in enumerate(plan.stages):
+                with _named(stage):
+                    _keep_in_place(homes)
+                    done = _run_stage(stage, podman, events, voice, seen)
+                    _keep_in_place(homes)
+                    seen |= outcome.verified(stage, done, _handed_on(stage, plan.stages[index + 1 :]))
+        with _named(stage):
+            outputs = tuple(outcome.made(stage, done))
+    return Report(
+        seconds=tuple(voice.timings.items()),
+        total=time.monotonic() - started,
+        directory=plan.stages[-1].output,
+        outputs=outputs,
+    )
+
+
+def _run_stage(
+    stage: StagePlan, podman: Podman, events: Events, voice: Progress, seen: Mapping[Path, str]
+) -> outcome.Outcome:
+    """One container from its creation to its removal, and what it left."""
+    events.check()
+    _forget_result(stage.output / RESULT_NAME)
+    arguments = _expectations(stage, seen)
+    shown: collections.deque[str] = collections.deque(maxlen=SHOWN_LINES)
+    voice.say(f"{stage.name} starts ({stage.image}, {'with' if stage.has_network else 'without'} network)")
+    with voice.phase(stage.name), podman.container(stage, arguments) as container:
+        events.check()
+        container.start(events)
+        try:
+            exited = _follow(stage, container, events, voice, shown)
+        except HermeticError:
+            voice.say(f"stopping the {stage.name} …")
+            container.stop()
+            raise
+    return outcome.judge(stage, exited.code, out_of_memory=exited.out_of_memory, shown=tuple(shown))
+
+
+def _follow(
+    stage: StagePlan, container: Container, events: Events, voice: Progress, shown: collections.deque[str]
+) -> Exited:
+    """Show what the container prints until it has ended."""
+    deadline = None if stage.timeout is None else time.monotonic() + stage.timeout
+    while True:
+        try:
+            event = events.take(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        except TimeoutError:
+            raise StageFailed(
+                f"The {stage.name} took longer than {stage.timeout} seconds and was stopped.",
+                solution="Give it more time (`timeout` in the pipeline file), or find out why it hangs.",
+            ) from None
+        if isinstance(event, Exited):
+            return event
+        if isinstance(event, Broken):
+            raise event.error
+        if isinstance(event, Printed):
+            container.handled()
+            shown.extend(event.lines)
+            with contextlib.suppress(BrokenPipeError):
+                voice.stream.write("".join(f"{line}\n" for line in event.lines))
+                voice.stream.flush()
+
+
+def _expectations(stage: StagePlan, seen: Mapping[Path, str]) -> tuple[str, ...]:
+    """The arguments that tell a stage what its inputs were when the runner saw them first."""
+    arguments: list[str] = []
+    for expected in stage.expects:
+        digest = seen.get(expected.path)
+        if digest is None:
+            try:
+                digest = sha256_of(expected.path)
+            except OSError as error:
+                raise StageFailed(
+                    f"{expected.path} cannot be read: {error.strerror}.",
+                    solution=f"An earlier stage must make it: the {stage.name} expects it as {expected.role}.",
+                ) from error
+        arguments += ("--expect", f"{expected.role}={digest}")
+    return tuple(arguments)
+
+
+def _forget_result(path: Path) -> None:
+    """What an earlier run said must not be taken for what this one says."""
+    try:
+        with writing_errors(path):
+            path.unlink(missing_ok=True)
+    except IsADirectoryError as error:
+        raise OutputRefused(f"{path} is a directory.", solution="Remove it.") from error
+
+
+def _is_expected(path: Path, stages: tuple[StagePlan, ...]) -> bool:
+    return any(expected.path == path for stage in stages for expected in stage.expects)
+
+
+def _handed_on(stage: StagePlan, later: tuple[StagePlan, ...]) -> tuple[Path, ...]:
+    """The outputs of a stage that later stages expect."""
+    paths = {expected.path for other in later for expected in other.expects}
+    return tuple(sorted(path for path in paths if path.is_relative_to(stage.output)))
+
+
+def _make_directories(plan: Plan) -> dict[Path, Path]:
+    """Make every directory of the plan, and note where each really is."""
+    directories = sorted({path for stage in plan.stages for path in stage.directories})
+    for directory in directories:
+        with writing_errors(directory):
+            directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+    return {directory: directory.resolve() for directory in directories}
+
+
+def _keep_in_place(homes: Mapping[Path, Path]) -> None:
+    """A stage with a writable workspace could put a link to anywhere where a later one mounts or reads."""
+    for directory, home in homes.items():
+        if directory.resolve() != home or not directory.is_dir():
+            raise StageFailed(
+                f"{directory} was replaced during the run.",
+                solution="Do not trust the workspace; remove it and run again.",
+            )
+
+
+@contextlib.contextmanager
+def _named(stage: StagePlan) -> Iterator[None]:
+    """Note on an error in which stage it came up, and where to look."""
+    try:
+        yield
+    except HermeticError as error:
+        error.add_note(f"It came up in the stage {stage.name}; what it left is in {stage.output}.")
+        raise

@@ -1,0 +1,30 @@
+"""``${parameter}`` in the texts of a pipeline file, and ``${parameter.name}`` for a path's last part."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import PurePath
+
+LOG_FORMAT = "log_format"
+"""The parameter that always exists: how progress is said, ``human`` or ``json``."""
+
+_REFERENCE = re.compile(r"\$\{([^}]*)\}")
+_NAME_SUFFIX = ".name"
+
+
+def references(text: str) -> tuple[str, ...]:
+    """The parameters that a text uses, in order."""
+    return tuple(match.group(1).removesuffix(_NAME_SUFFIX) for match in _REFERENCE.finditer(text))
+
+
+def interpolate(text: str, values: Mapping[str, str]) -> str:
+    """``text`` with each reference replaced once; values are never interpreted again."""
+
+    def value(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if name.endswith(_NAME_SUFFIX):
+            return PurePath(values[name.removesuffix(_NAME_SUFFIX)]).name
+        return values[name]
+
+    return _REFERENCE.sub(value, text)

@@ -1,0 +1,85 @@
+"""What the caller gave with ``-p NAME=VALUE``, joined with the defaults into the values of a run."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from hermetic_rpm.errors import HermeticError, PipelineInvalid, SrpmMissing
+from hermetic_rpm.runner.interpolate import LOG_FORMAT, interpolate
+from hermetic_rpm.runner.pipeline import Parameter, Pipeline
+
+_GIVE_PARAMETERS = "`hermetic-rpm plan --help` shows how to give parameters; the pipeline file declares them."
+
+
+def parse_assignments(assignments: Iterable[str]) -> dict[str, str]:
+    """``NAME=VALUE`` texts as a mapping; the last of a name wins."""
+    given: dict[str, str] = {}
+    for assignment in assignments:
+        name, separator, value = assignment.partition("=")
+        if not separator:
+            raise PipelineInvalid(f"-p {assignment}: this is not NAME=VALUE.", solution=_GIVE_PARAMETERS)
+        given[name] = value
+    return given
+
+
+def resolve(
+    pipeline: Pipeline,
+    given: Mapping[str, str],
+    *,
+    cwd: Path,
+    log_format: str,
+    is_file: Callable[[Path], bool] = Path.is_file,
+) -> dict[str, str]:
+    """The value of every parameter; paths are absolute.
+
+    What the caller gave is relative to ``cwd``, a default to the pipeline file's directory.
+    Raises `SrpmMissing` or `PipelineInvalid`, with every problem.
+    """
+    found = [*_unknown(pipeline, given), *_absent(pipeline, given)]
+    if found:
+        raise PipelineInvalid("\n".join(found), solution=_GIVE_PARAMETERS)
+    values = {LOG_FORMAT: log_format}
+    for parameter in pipeline.parameters:
+        if parameter.name in given:
+            values[parameter.name] = _value(parameter, given[parameter.name], cwd)
+        else:
+            default = interpolate(parameter.default or "", values)
+            values[parameter.name] = _value(parameter, default, pipeline.directory)
+        if parameter.type == "file" and not is_file(Path(values[parameter.name])):
+            raise _no_file(parameter, values[parameter.name])
+    return values
+
+
+def _unknown(pipeline: Pipeline, given: Mapping[str, str]) -> list[str]:
+    known = [parameter.name for parameter in pipeline.parameters]
+    problems = []
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f" (did you mean {near[0]}?)" if near else f" (there are: {', '.join(known)})"
+            problems.append(f"-p {name}=…: {pipeline.path} declares no parameter {name!r}{hint}")
+    return problems
+
+
+def _absent(pipeline: Pipeline, given: Mapping[str, str]) -> list[str]:
+    return [
+        f"The parameter {parameter.name} is missing: -p {parameter.name}=… ({parameter.description})"
+        for parameter in pipeline.parameters
+        if not given.get(parameter.name)
+        and (parameter.required or parameter.name in given or parameter.default is None)
+    ]
+
+
+def _value(parameter: Parameter, text: str, base: Path) -> str:
+    return text if parameter.type == "string" else os.path.normpath(base / text)
+
+
+def _no_file(parameter: Parameter, path: str) -> HermeticError:
+    error = SrpmMissing if parameter.name == "srpm" else PipelineInvalid
+    return error(
+        f"-p {parameter.name}: {path} is not an existing file.",
+        solution=f"Give the path of {parameter.description}: -p {parameter.name}=PATH",
+    )

@@ -1,0 +1,128 @@
+"""The plan of a run: every stage with every path, argument and limit decided, before anything is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hermetic_rpm.errors import PipelineInvalid
+from hermetic_rpm.runner.interpolate import interpolate
+from hermetic_rpm.runner.pipeline import BUILDER, NO_NETWORK, Mount, Pipeline, Resources, Stage
+
+WRITABLE = ("/run", "/tmp", "/var/tmp")  # noqa: S108 - inside the container
+"""Where a stage finds a tmpfs although its root is read-only, as ``podman run --read-only`` has it."""
+
+_UNITS = {"k": 10, "m": 20, "g": 30}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bind:
+    """An absolute path of the host at a path of the container."""
+
+    source: Path
+    target: str
+    read_only: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Expectation:
+    """A file whose sha256 a stage is told under a role."""
+
+    role: str
+    path: Path
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StagePlan:
+    """One container, fully decided; ``memory`` in bytes, ``timeout`` in seconds."""
+
+    name: str
+    kind: str
+    image: str
+    arguments: tuple[str, ...]
+    network: str
+    capabilities: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...]
+    binds: tuple[Bind, ...]
+    directories: tuple[Path, ...]
+    expects: tuple[Expectation, ...]
+    output: Path
+    memory: int | None = None
+    pids: int | None = None
+    cpus: float | None = None
+    timeout: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind == BUILDER and self.network != NO_NETWORK:
+            raise PipelineInvalid(f"The stage {self.name} is a builder: it never has a network.")
+
+    @property
+    def has_network(self) -> bool:
+        """Whether the container gets podman's default network."""
+        return self.network != NO_NETWORK
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """A run: its stages in order, and the files that the caller gave."""
+
+    stages: tuple[StagePlan, ...]
+    files: tuple[Path, ...]
+
+
+def make_plan(pipeline: Pipeline, values: Mapping[str, str], *, exists: Callable[[Path], bool] = Path.exists) -> Plan:
+    """Decide everything; the only question asked of the host is which paths exist.
+
+    Raises `PipelineInvalid` if a source of a mount is not there and nobody will make it.
+    """
+    files = tuple(Path(values[p.name]) for p in pipeline.parameters if p.type == "file")
+    return Plan(stages=tuple(_stage(stage, pipeline, values, exists) for stage in pipeline.stages), files=files)
+
+
+def _stage(stage: Stage, pipeline: Pipeline, values: Mapping[str, str], exists: Callable[[Path], bool]) -> StagePlan:
+    def path(text: str) -> Path:
+        return pipeline.directory / interpolate(text, values)
+
+    mounts = tuple(mount for mount in stage.mounts if not mount.optional or exists(path(mount.source)))
+    _refuse_absent(stage, tuple((mount, path(mount.source)) for mount in mounts), exists)
+    return StagePlan(
+        name=stage.name,
+        kind=stage.kind,
+        image=stage.image,
+        arguments=tuple(interpolate(argument, values) for argument in stage.arguments),
+        network=stage.network,
+        capabilities=tuple(sorted(stage.capabilities)),
+        environment=tuple((name, interpolate(value, values)) for name, value in sorted(stage.environment)),
+        binds=tuple(
+            Bind(
+                source=path(mount.source),
+                target=interpolate(mount.target, values),
+                read_only=mount.mode == "ro",
+            )
+            for mount in mounts
+        ),
+        directories=(*(path(mount.source) for mount in mounts if mount.create), path(stage.output)),
+        expects=tuple(Expectation(role=role, path=path(text)) for role, text in stage.expects),
+        output=path(stage.output),
+        memory=_bytes(stage.resources),
+        pids=stage.resources.pids,
+        cpus=stage.resources.cpus,
+        timeout=stage.timeout,
+    )
+
+
+def _refuse_absent(stage: Stage, mounts: tuple[tuple[Mount, Path], ...], exists: Callable[[Path], bool]) -> None:
+    for mount, source in mounts:
+        if not mount.create and not exists(source):
+            raise PipelineInvalid(
+                f"The stage {stage.name} mounts {source}, which does not exist.",
+                solution="Make it, or say `create: true` or `optional: true` at that mount in the pipeline file.",
+            )
+
+
+def _bytes(resources: Resources) -> int | None:
+    if resources.memory is None:
+        return None
+    number, unit = resources.memory, resources.memory[-1]
+    return int(number[:-1]) << _UNITS[unit] if unit in _UNITS else int(number)

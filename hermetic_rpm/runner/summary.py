@@ -1,0 +1,38 @@
+"""How a run that succeeded is told: what was made, where, and how long each stage took."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from hermetic_rpm.progress import printable
+from hermetic_rpm.runner.execute import Report
+
+_RPM = ".rpm"
+_LOG = ".log"
+
+
+def summary(report: Report) -> Iterator[str]:
+    """The lines for people."""
+    logs = [path for path, _ in report.outputs if path.suffix == _LOG]
+    made = [(path, output) for path, output in report.outputs if path.suffix != _LOG]
+    yield f"made in {report.directory}:"
+    for _, output in made:
+        yield f"  {_size(output.size):>9}  {printable(output.path)}"
+    if logs:
+        yield f"logs: {', '.join(printable(str(path.relative_to(report.directory))) for path in logs)}"
+    stages = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in report.seconds)
+    yield f"done in {report.total:.1f} s ({stages})"
+
+
+def results(report: Report) -> tuple[Path, ...]:
+    """The RPMs, for the next program."""
+    return tuple(path for path, _ in report.outputs if path.suffix == _RPM)
+
+
+def _size(size: int) -> str:
+    if size < 1000:
+        return f"{size} B"
+    if size < 1000_000:
+        return f"{size / 1000:.1f} kB"
+    return f"{size / 1000_000:.1f} MB"

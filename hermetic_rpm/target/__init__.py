@@ -1,0 +1,1 @@
+"""What to build for: the target file and its meaning."""

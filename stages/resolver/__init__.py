@@ -1,0 +1,1 @@
+"""SRPM and target → lockfile: the online stage that finds every build dependency."""

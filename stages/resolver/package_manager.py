@@ -1,0 +1,172 @@
+"""The target's own dnf, driven from the bootstrap: its configuration, commands and answers.
+
+The functions down to `explain` are pure; `install` runs dnf in the sandbox of the bootstrap,
+the only program of this project that has a network there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hermetic_rpm.buildroot import bootstrap, sandbox
+from hermetic_rpm.buildroot.bootstrap import Bootstrap
+from hermetic_rpm.buildroot.sandbox import Mount
+from hermetic_rpm.errors import (
+    HermeticError,
+    PackageManagerFailed,
+    PackageManagerMissing,
+    RepositoryUnavailable,
+    RequirementRefused,
+    UnsatisfiedRequirement,
+)
+from hermetic_rpm.target.model import Repository, Target
+
+CONFIG = "/hermetic-rpm-config"
+CACHE = "/hermetic-rpm-cache"
+MAX_REQUIREMENT = 1000
+
+PROGRAMS = {"dnf5": ("dnf5",), "dnf4": ("dnf-3", "dnf4", "dnf", "yum")}
+FLAVOUR_OPTIONS = {"dnf5": (), "dnf4": ("--disableplugin=local,spacewalk,versionlock", "--allowerasing")}
+"""dnf 4's plugins that would change what is installed; dnf5 has --allowerasing per command."""
+COMMAND_OPTIONS = {"dnf5": ("--allowerasing",), "dnf4": ()}
+
+NO_MATCH = re.compile(r"No match for argument: (.+)$")
+NOTHING_PROVIDES = re.compile(r"nothing provides (?:requested )?(.+?)(?: needed by (.+))?$")
+UNAVAILABLE = re.compile(r"(?i)(cannot download|failed to download metadata|cannot prepare internal mirrorlist"
+                         r"|curl error|status code: [45]\d\d|no more mirrors|repomd\.xml)")  # fmt: skip
+BAD_SIGNATURE = re.compile(r"(?i)(gpg|signature|openpgp).*(fail|not|invalid|missing|wrong|incorrect)|is not signed")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PackageManager:
+    """The package manager of a target as found in its image, and the cache it fills."""
+
+    flavour: str
+    program: str
+    cache: Path
+    mounts: tuple[Mount, ...]
+
+
+def configuration(target: Target) -> str:
+    """dnf's configuration file: what Mock sets for a hermetic resolve, and the repositories."""
+    lines = [
+        "[main]", "keepcache=1", "assumeyes=1", "best=1", "install_weak_deps=0", "deltarpm=0",
+        "allow_vendor_change=1", "protected_packages=", "gpgcheck=1", "localpkg_gpgcheck=1", "plugins=1",
+        f"reposdir={CONFIG}/none", "varsdir=" + f"{CONFIG}/none", "logdir=/var/log", "debuglevel=2",
+        "obsoletes=1", "clean_requirements_on_remove=0", "skip_if_unavailable=0", "metadata_expire=0",
+        f"cachedir={CACHE}", f"system_cachedir={CACHE}",
+    ]  # fmt: skip
+    if target.module_platform_id is not None:
+        lines.append(f"module_platform_id={target.module_platform_id}")
+    for repository in target.repositories:
+        lines += ["", *_repository_lines(repository)]
+    return "\n".join(lines) + "\n"
+
+
+def _repository_lines(repository: Repository) -> list[str]:
+    lines = [
+        f"[{repository.id}]",
+        f"name={repository.name}",
+        "enabled=1",
+        f"baseurl={' '.join(repository.baseurl)}",
+        f"gpgcheck={int(repository.gpgcheck)}",
+        f"repo_gpgcheck={int(repository.repo_gpgcheck)}",
+    ]
+    if repository.gpgkey:
+        lines.append(f"gpgkey={' '.join(key_url(repository, index) for index in range(len(repository.gpgkey)))}")
+    if repository.priority is not None:
+        lines.append(f"priority={repository.priority}")
+    if repository.cost is not None:
+        lines.append(f"cost={repository.cost}")
+    if repository.exclude:
+        lines.append(f"excludepkgs={' '.join(repository.exclude)}")
+    return lines
+
+
+def key_name(repository: Repository, index: int) -> str:
+    """The file name under which a repository's key travels with the lock."""
+    return re.sub(r"[^A-Za-z0-9._+-]", "_", f"{repository.id}-{index + 1}.asc")
+
+
+def key_url(repository: Repository, index: int) -> str:
+    """Where dnf finds a key: the copy that the resolver took and records."""
+    return f"file://{CONFIG}/keys/{key_name(repository, index)}"
+
+
+def escape(requirement: str) -> str:
+    """A requirement as dnf's argument, so that it means itself and not a pattern.
+
+    Raises `RequirementRefused` for what dnf would take for a file, a URL, a group or an option.
+    """
+    text = requirement.strip()
+    if not text or len(text) > MAX_REQUIREMENT or not text.isprintable():
+        raise RequirementRefused(f"The build requirement {requirement[:80]!r} is malformed.")
+    if text.startswith(("-", "@")) or "://" in text or (text.startswith("/") and text.endswith(".rpm")):
+        raise RequirementRefused(f"The build requirement {text!r} is no capability: dnf would read it otherwise.")
+    return re.sub(r"([*?\[])", r"[\1]", text)
+
+
+def install_command(manager: PackageManager, target: Target, specs: tuple[str, ...]) -> tuple[str, ...]:
+    """The dnf command that installs ``specs`` (escaped) into the buildroot."""
+    releasever = (f"--releasever={target.releasever}",) if target.releasever else ("--releasever=1",)
+    return (
+        manager.program, f"--config={CONFIG}/dnf.conf", f"--installroot={bootstrap.BUILDROOT}", *releasever,
+        f"--setopt=cachedir={CACHE}", f"--setopt=reposdir={CONFIG}/none", "--assumeyes",
+        f"--forcearch={target.architecture}",
+        *FLAVOUR_OPTIONS[manager.flavour], "install", *COMMAND_OPTIONS[manager.flavour], "--", *specs,
+    )  # fmt: skip
+
+
+def explain(tail: tuple[str, ...], requirements: tuple[str, ...]) -> HermeticError:
+    """The error that dnf's last lines mean."""
+    missing: list[str] = []
+    for line in tail:
+        text = line.strip(" |")
+        if found := NO_MATCH.search(text):
+            missing.append(_unescaped(found[1].strip()))
+        elif (found := NOTHING_PROVIDES.search(text)) and found[2] is None:
+            missing.append(found[1].strip())
+        elif found:
+            missing.append(f"{found[1].strip()} (needed by {found[2].strip()})")
+    if missing:
+        names = ", ".join(dict.fromkeys(missing))
+        return UnsatisfiedRequirement(f"No repository of the target provides {names}.", log_tail=tail)
+    if any(BAD_SIGNATURE.search(line) for line in tail):
+        return PackageManagerFailed(
+            "A package is not signed as the target demands.", log_tail=tail,
+            solution="Name the right key under gpgkey of its repository in the target.",
+        )  # fmt: skip
+    if any(UNAVAILABLE.search(line) for line in tail):
+        return RepositoryUnavailable("A repository of the target cannot be read.", log_tail=tail)
+    what = f" for {', '.join(requirements[:5])}" if requirements else ""
+    return PackageManagerFailed(f"The package manager found no set of packages{what}.", log_tail=tail)
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r"\[([*?\[])\]", r"\1", text)
+
+
+def find(flavour: str, boot: Bootstrap, *, cache: Path, mounts: tuple[Mount, ...]) -> PackageManager:
+    """The package manager that the target names, found in its image; raises `PackageManagerMissing`."""
+    for program in PROGRAMS[flavour]:
+        if bootstrap.has_program(boot, program):
+            return PackageManager(flavour=flavour, program=program, cache=cache, mounts=mounts)
+    raise PackageManagerMissing(f"The bootstrap image holds none of {', '.join(PROGRAMS[flavour])}.")
+
+
+def install(
+    manager: PackageManager,
+    boot: Bootstrap,
+    target: Target,
+    specs: tuple[str, ...],
+    *,
+    on_line: Callable[[str], None] | None = None,
+) -> None:
+    """Install ``specs`` and what they need into the buildroot; raises what `explain` says."""
+    room = bootstrap.room(boot, network=True, mounts=(sandbox.bind(manager.cache, CACHE), *manager.mounts))
+    outcome = bootstrap.run(boot, room, install_command(manager, target, specs), on_line=on_line)
+    if outcome.returncode != 0:
+        raise explain(outcome.tail, specs)

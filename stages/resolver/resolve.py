@@ -1,0 +1,206 @@
+"""The flow of the resolver: bootstrap, minimal buildroot, the loop, the lock."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from hermetic_rpm import rpmfile
+from hermetic_rpm.buildroot import bootstrap, rpmbuild, sandbox
+from hermetic_rpm.buildroot.bootstrap import Bootstrap
+from hermetic_rpm.buildroot.commandlog import CommandLog, open_log
+from hermetic_rpm.buildroot.rpmbuild import PackageRoom
+from hermetic_rpm.edge import Report, expect_srpm
+from hermetic_rpm.files import sha256_of, write_atomically, writing_errors
+from hermetic_rpm.image import copy, manifest, unpack
+from hermetic_rpm.image.manifest import Image
+from hermetic_rpm.lock.lockfile import LOCKFILE_NAME, InstalledRow
+from hermetic_rpm.lock.model import LockedSrpm
+from hermetic_rpm.lock.sidecar import KEYS_DIRECTORY, SIDECAR_NAME
+from hermetic_rpm.progress import Progress
+from hermetic_rpm.result import outputs_of
+from hermetic_rpm.target import load
+from hermetic_rpm.target.model import Target
+from stages.resolver import assemble, keys, loop, metadata, package_manager
+from stages.resolver.keys import Key
+from stages.resolver.package_manager import PackageManager
+
+LOG_NAME = "resolver.log"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """What the resolver was asked to do (paths inside its container)."""
+
+    srpm: Path
+    target: str
+    targets: Path
+    output: Path
+    cache: Path | None
+    scratch: Path
+    expected: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Setup:
+    """What a resolve works with once its bootstrap stands."""
+
+    target: Target
+    image: Image
+    boot: Bootstrap
+    manager: PackageManager
+    keys: tuple[Key, ...]
+
+
+def resolve(request: Request, progress: Progress, report: Report) -> None:
+    """Write lockfile, sidecar, keys and log into the output directory."""
+    with progress.phase("check"):
+        srpm = _check_srpm(request, report)
+        target = load.load(load.find(request.target, request.targets))
+        report.inputs["target"] = target.sha256
+        _forget_older_lock(request.output)
+    scratch = Path(tempfile.mkdtemp(dir=request.scratch, prefix="resolve-"))
+    cache = request.cache or scratch / "cache"
+    try:
+        with open_log(request.output / LOG_NAME) as log, _package_cache(cache, target) as dnf_cache:
+            setup = _set_up(request, target, scratch, dnf_cache, progress, log)
+            found, rows = _find(setup, request, progress, log)
+            with progress.phase("lock"):
+                origins = metadata.origins(dnf_cache, target.repositories, rows)
+                _write_lock(request, setup, srpm, found, origins, rows)
+                metadata.keep(cache, dnf_cache, origins)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    names = (LOCKFILE_NAME, SIDECAR_NAME, LOG_NAME, *(f"{KEYS_DIRECTORY}/{key.name}" for key in setup.keys))
+    report.outputs = outputs_of(request.output, [request.output / name for name in names])
+    report.summary = f"locked {len(rows)} packages in {request.output / LOCKFILE_NAME}"
+
+
+def _check_srpm(request: Request, report: Report) -> LockedSrpm:
+    rpmfile.check_source_rpm(request.srpm)
+    digest = sha256_of(request.srpm)
+    report.inputs["srpm"] = digest
+    expect_srpm(digest, request.expected)
+    return LockedSrpm(name=request.srpm.name, sha256=digest, size=request.srpm.stat().st_size)
+
+
+def _forget_older_lock(output: Path) -> None:
+    with writing_errors(output):
+        for name in (LOCKFILE_NAME, SIDECAR_NAME):
+            (output / name).unlink(missing_ok=True)
+        shutil.rmtree(output / KEYS_DIRECTORY, ignore_errors=True)
+
+
+@contextmanager
+def _package_cache(cache: Path, target: Target) -> Iterator[Path]:
+    """dnf's cache for a target, held by one resolver at a time: others wait."""
+    directory = cache / "dnf" / f"{target.name}-{target.sha256[:12]}"
+    with writing_errors(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+        with (directory.parent / f"{directory.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for stale in directory.glob("*.pid"):
+                stale.unlink()
+            yield directory
+
+
+def _set_up(
+    request: Request, target: Target, scratch: Path, dnf_cache: Path, progress: Progress, log: CommandLog
+) -> Setup:
+    with progress.phase("image"):
+        progress.say(f"bootstrap image {target.image_reference}")
+        image = copy.copy_first(
+            target.image_locations, scratch / "image",
+            architecture=copy.GO_ARCHITECTURES.get(target.architecture, target.architecture), say=progress.warn,
+        )  # fmt: skip
+        manifest.verify_layers(image)
+    with progress.phase("unpack"):
+        unpack.unpack(image, scratch / "bootstrap", scratch / "unpack", say=progress.say)
+    (scratch / "buildroot").mkdir()
+    boot = Bootstrap(root=scratch / "bootstrap", buildroot=scratch / "buildroot", log=log)
+    found_keys = keys.collect(target)
+    config = _write_config(scratch / "config", target, found_keys)
+    manager = package_manager.find(
+        target.package_manager, boot, cache=dnf_cache,
+        mounts=(sandbox.bind(config, package_manager.CONFIG, read_only=True), *_local_repositories(target)),
+    )  # fmt: skip
+    return Setup(target=target, image=image, boot=boot, manager=manager, keys=found_keys)
+
+
+def _write_config(directory: Path, target: Target, found_keys: tuple[Key, ...]) -> Path:
+    (directory / "keys").mkdir(parents=True)
+    (directory / "none").mkdir()
+    for key in found_keys:
+        write_atomically(directory / "keys" / key.name, key.content)
+    write_atomically(directory / "dnf.conf", package_manager.configuration(target))
+    return directory
+
+
+def _local_repositories(target: Target) -> tuple[sandbox.Mount, ...]:
+    """Repositories on this file system, visible to dnf where the target says they are."""
+    places = sorted(
+        {
+            metadata.local_path(base)
+            for repository in target.repositories
+            for base in repository.baseurl
+            if base.startswith("file://")
+        }
+    )
+    return tuple(sandbox.bind(place, str(place), read_only=True) for place in places)
+
+
+def _find(
+    setup: Setup, request: Request, progress: Progress, log: CommandLog
+) -> tuple[loop.Requirements, tuple[InstalledRow, ...]]:
+    """Install the minimal buildroot and all that the package needs; returns both."""
+    with progress.phase("minimal buildroot"):
+        progress.say(f"minimal buildroot with {setup.manager.program}: {', '.join(setup.target.buildroot)}")
+        package_manager.install(setup.manager, setup.boot, setup.target, setup.target.buildroot)
+        rows = bootstrap.installed(setup.boot)
+        progress.say(f"{len(rows)} packages")
+    package = PackageRoom(root=setup.boot.buildroot, architecture=setup.target.architecture, log=log)
+    current = [rows]
+
+    def install(requirements: tuple[str, ...]) -> bool:
+        if not requirements:
+            return False
+        specs = tuple(package_manager.escape(requirement) for requirement in requirements)
+        with progress.phase("requirements"):
+            package_manager.install(setup.manager, setup.boot, setup.target, specs)
+            now = bootstrap.installed(setup.boot)
+        changed = now != current[0]
+        current[0] = now
+        return changed
+
+    with progress.phase("spec"):
+        rpmbuild.prepare(package, setup.target.macros)
+        spec = rpmbuild.import_srpm(package, request.srpm)
+        found = loop.resolve(package, spec, loop.Steps(install=install, say=progress.say))
+    return found, current[0]
+
+
+def _write_lock(
+    request: Request,
+    setup: Setup,
+    srpm: LockedSrpm,
+    found: loop.Requirements,
+    origins: tuple[metadata.Origin, ...],
+    rows: tuple[InstalledRow, ...],
+) -> None:
+    """Keys first, then the lockfile, then the sidecar that binds them."""
+    lock_bytes, sidecar_bytes = assemble.documents(
+        target=setup.target, image=setup.image, keys=setup.keys, srpm=srpm, requirements=found, rows=rows,
+        origins=origins,
+    )  # fmt: skip
+    directory = request.output / KEYS_DIRECTORY
+    with writing_errors(directory):
+        directory.mkdir()
+    for key in setup.keys:
+        write_atomically(directory / key.name, key.content)
+    write_atomically(request.output / LOCKFILE_NAME, lock_bytes)
+    write_atomically(request.output / SIDECAR_NAME, sidecar_bytes)
