@@ -8,7 +8,7 @@ import sys
 import click
 
 from hermetic_rpm.errors import HermeticError, Interrupted
-from hermetic_rpm.progress import Progress
+from hermetic_rpm.progress import Progress, printable
 from hermetic_rpm.runner.cli import cli
 
 
@@ -37,7 +37,7 @@ def _tell(error: HermeticError, voice: Progress) -> None:
     """Last lines of the log, reason, stage, solution: what to do comes last, where people look."""
     for line in error.log_tail:
         voice.output(line)
-    voice.error(error.reason)
+    voice.error("\n".join(printable(line) for line in error.reason.splitlines()))
     for note in getattr(error, "__notes__", ()):
         voice.say(note)
     if error.solution:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hermetic_rpm.errors import HermeticError, OutputRefused, StageFailed
+from hermetic_rpm.errors import HermeticError, OutputRefused, SrpmMissing, StageFailed
 from hermetic_rpm.files import sha256_of, writing_errors
 from hermetic_rpm.progress import Progress
 from hermetic_rpm.result import RESULT_NAME, Output
@@ -36,7 +36,7 @@ def run(plan: Plan, *, podman_environment: Mapping[str, str], voice: Progress) -
     """Run every stage of ``plan``; raises the first stage's error, with a note that names the stage."""
     started = time.monotonic()
     with listening() as events:
-        seen = {path: sha256_of(path) for path in plan.files if _is_expected(path, plan.stages)}
+        seen = {path: _digest_of_given(path) for path in plan.files if _is_expected(path, plan.stages)}
         homes = _make_directories(plan)
         with api_address(podman_environment, events) as address, connect(address) as podman:
             for image in dict.fromkeys(stage.image for stage in plan.stages):
@@ -129,6 +129,13 @@ def _forget_result(path: Path) -> None:
         raise OutputRefused(f"{path} is a directory.", solution="Remove it.") from error
 
 
+def _digest_of_given(path: Path) -> str:
+    try:
+        return sha256_of(path)
+    except OSError as error:
+        raise SrpmMissing(f"{path} cannot be read: {error.strerror}.") from error
+
+
 def _is_expected(path: Path, stages: tuple[StagePlan, ...]) -> bool:
     return any(expected.path == path for stage in stages for expected in stage.expects)
 
@@ -143,8 +150,11 @@ def _make_directories(plan: Plan) -> dict[Path, Path]:
     """Make every directory of the plan, and note where each really is."""
     directories = sorted({path for stage in plan.stages for path in stage.directories})
     for directory in directories:
-        with writing_errors(directory):
-            directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+        try:
+            with writing_errors(directory):
+                directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise OutputRefused(f"{directory} cannot be made: a file is in its place.") from error
     return {directory: directory.resolve() for directory in directories}
 
 

@@ -21,6 +21,7 @@ from hermetic_rpm.runner.lines import LineSplitter
 from hermetic_rpm.runner.plan import WRITABLE, StagePlan
 
 GRACE_SECONDS = 5
+_AGAIN = "Run the same command again; if it stays, look at what podman itself says."
 _CPU_PERIOD = 100_000
 _CHUNKS_AHEAD = 256
 
@@ -65,18 +66,26 @@ class Podman:
     def container(self, stage: StagePlan, arguments: tuple[str, ...]) -> Iterator[Container]:
         """The stage's container, not yet started; stopped and removed with its volumes at the end."""
         name = f"hermetic-rpm-{stage.name}-{secrets.token_hex(4)}"
+        container = None
         try:
             with _translated(f"The container of the stage {stage.name} cannot be created"):
                 created = self._client.containers.create(name=name, **_options(stage, arguments))
-            yield Container(self._client, created)
+            container = Container(self._client, created)
+            yield container
         finally:
             self._remove(name)
+            if container is not None:
+                container.end()
 
     def _remove(self, name: str) -> None:
         """By name, which is known even if the answer to the creation never came."""
-        with _translated(f"The container {name} cannot be removed"):
-            if self._client.containers.exists(name):
-                self._client.containers.remove(name, v=True, force=True)
+        try:
+            with _translated(f"The container {name} cannot be removed"):
+                if self._client.containers.exists(name):
+                    self._client.containers.remove(name, v=True, force=True)
+        except HermeticError as error:
+            error.solution = f"Run `podman rm --force --volumes {name}`."
+            raise
 
 
 class Container:
@@ -85,7 +94,8 @@ class Container:
     def __init__(self, client: Any, container: Any) -> None:
         self._client = client
         self._container = container
-        self._ahead = threading.BoundedSemaphore(_CHUNKS_AHEAD)
+        self._ahead = threading.Semaphore(_CHUNKS_AHEAD)
+        self._reader: threading.Thread | None = None
 
     def start(self, events: Events) -> None:
         """Start it; from now on ``events`` gets `Printed` and, at last, one `Exited` or `Broken`."""
@@ -95,7 +105,8 @@ class Container:
             stream = self._client.api.post(url, params=parameters, stream=True)
             stream.raise_for_status()
             self._container.start()
-        threading.Thread(target=self._follow, args=(stream, events), daemon=True).start()
+        self._reader = threading.Thread(target=self._follow, args=(stream, events), daemon=True)
+        self._reader.start()
 
     def handled(self) -> None:
         """Tell that a `Printed` was dealt with: only so many are read ahead of the terminal."""
@@ -105,6 +116,12 @@ class Container:
         """SIGTERM, and SIGKILL if that does not end it within the grace."""
         with contextlib.suppress(HermeticError), _translated("The container cannot be stopped"):
             self._container.stop(timeout=GRACE_SECONDS)
+
+    def end(self) -> None:
+        """Once it is removed its output ends: let the reader come to that before the connection closes."""
+        if self._reader is not None:
+            self._ahead.release(_CHUNKS_AHEAD)
+            self._reader.join(timeout=2)
 
     def _follow(self, stream: Any, events: Events) -> None:
         last: Exited | Broken = Broken(error=StageFailed("The runner lost the container's output."))
@@ -154,7 +171,6 @@ def connect(address: str) -> Iterator[Podman]:
 def _translated(what: str) -> Iterator[None]:
     """podman's and the connection's exceptions as ours."""
     from podman.errors import APIError, ImageNotFound, PodmanError  # noqa: PLC0415
-    from requests import RequestException  # noqa: PLC0415
     from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
     try:
@@ -162,11 +178,13 @@ def _translated(what: str) -> Iterator[None]:
     except ImageNotFound as error:
         raise StageImageMissing(f"{what}: {error}") from error
     except APIError as error:
+        if error.response is None:
+            raise PodmanUnavailable(f"{what}: {error}", solution=_AGAIN) from error
         if "no such image" in str(error.explanation).lower():
             raise StageImageMissing(f"{what}: {error.explanation}") from error
         raise StageFailed(f"{what}: {error.explanation or error}", solution="podman's own words are above.") from error
-    except (PodmanError, RequestException, HTTPError, OSError) as error:
-        raise PodmanUnavailable(f"{what}: {error}", solution="Run the same command again.") from error
+    except (PodmanError, HTTPError, OSError) as error:
+        raise PodmanUnavailable(f"{what}: {error}", solution=_AGAIN) from error
 
 
 def _options(stage: StagePlan, arguments: tuple[str, ...]) -> dict[str, Any]:

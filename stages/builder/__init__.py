@@ -1,0 +1,1 @@
+"""Offline repository → RPMs: the stage without a network that builds from what was locked."""

@@ -1,0 +1,143 @@
+"""The flow of the builder: check, bootstrap, buildroot, rpmbuild, results."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hermetic_rpm.buildroot import bootstrap, rpmbuild, sandbox
+from hermetic_rpm.buildroot.bootstrap import Bootstrap
+from hermetic_rpm.buildroot.rpmbuild import PackageRoom
+from hermetic_rpm.buildroot.sandbox import Outcome
+from hermetic_rpm.edge import Report, expect_srpm
+from hermetic_rpm.errors import BuildFailed, BuildrootMismatch, NetworkPresent, RequirementNotLocked
+from hermetic_rpm.image import unpack
+from hermetic_rpm.image.manifest import Image
+from hermetic_rpm.lock import join
+from hermetic_rpm.lock.compare import installed_differences
+from hermetic_rpm.lock.model import Lock
+from hermetic_rpm.progress import Progress
+from hermetic_rpm.result import outputs_of
+from stages.builder import check, collect, logs
+from stages.builder.logs import Logs
+
+REPOSITORY = "/hermetic_repo"
+NEEDED = re.compile(r"^\s+(\S.*) is needed by \S+$")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """What the builder was asked to do (paths inside its container); ``timeout`` in seconds."""
+
+    srpm: Path
+    lockfile: Path
+    repository: Path
+    output: Path
+    scratch: Path
+    require_no_network: bool
+    timeout: int | None
+    expected: Mapping[str, str]
+
+
+def build(request: Request, progress: Progress, report: Report) -> None:
+    """Write the RPMs and logs into the output directory."""
+    collect.remove_earlier(request.output)
+    with logs.open_logs(request.output, progress) as log:
+        with log.phase("check"):
+            lock, image = _check(request, report)
+        scratch = Path(tempfile.mkdtemp(dir=request.scratch, prefix="build-"))
+        try:
+            _build(request, lock, image, scratch, log, report)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _check(request: Request, report: Report) -> tuple[Lock, Image]:
+    interfaces = tuple(sorted(name for _, name in socket.if_nameindex()))
+    report.facts["network_interfaces_outside"] = list(interfaces)
+    if request.require_no_network and interfaces != ("lo",):
+        raise NetworkPresent(f"The builder has the network interfaces {', '.join(interfaces)}.")
+    lock = join.load(request.lockfile)
+    join.expect(lock, request.expected)
+    report.inputs["lockfile"] = lock.lockfile_sha256
+    if lock.sidecar_sha256 is not None:
+        report.inputs["sidecar"] = lock.sidecar_sha256
+    report.inputs["srpm"] = check.source_rpm(lock, request.srpm)
+    expect_srpm(report.inputs["srpm"], request.expected)
+    image = check.repository(lock, request.repository)
+    report.facts["repository_equals_lock"] = True
+    return lock, image
+
+
+def _build(request: Request, lock: Lock, image: Image, scratch: Path, log: Logs, report: Report) -> None:
+    progress = log.progress
+    with log.phase("unpack"):
+        unpack.unpack(image, scratch / "bootstrap", scratch / "unpack", say=progress.say)
+    boot = Bootstrap(root=scratch / "bootstrap", buildroot=scratch / "buildroot", log=log.root)
+    boot.buildroot.mkdir()
+    with log.phase("buildroot"):
+        progress.say(f"buildroot of {len(lock.packages)} locked packages")
+        install(boot, lock, request.repository)
+        report.facts["buildroot_equals_lock"] = True
+        logs.write_installed(request.output, lock)
+        logs.write_hardware(request.output)
+    package = PackageRoom(
+        root=boot.buildroot, architecture=lock.lockfile.config.target_arch, log=log.build, echo=progress.output,
+        timeout=request.timeout,
+    )  # fmt: skip
+    with log.phase("rpmbuild"):
+        _rpmbuild(package, lock, request.srpm, progress)
+    with log.phase("collect"):
+        made = collect.results(boot.buildroot, request.output)
+    report.outputs = outputs_of(request.output, [*made, *(request.output / name for name in logs.NAMES)])
+    report.summary = f"built {len(made)} packages in {request.output}: {', '.join(path.name for path in made)}"
+
+
+def install_command(lock: Lock) -> tuple[str, ...]:
+    """One rpm transaction of the exact list: pure.
+
+    ``-i``, since ``-U`` would drop the older of two install-only packages; no signatures or
+    digests, since every file was just hashed against the lock.
+    """
+    return (
+        "rpm", "--install", "--root", bootstrap.BUILDROOT, "--nosignature", "--nodigest", "--",
+        *(f"{REPOSITORY}/{package.file_name}" for package in lock.packages),
+    )  # fmt: skip
+
+
+def install(boot: Bootstrap, lock: Lock, repository: Path) -> None:
+    """Install the locked packages and compare what rpm then lists; raises `BuildrootMismatch`."""
+    room = bootstrap.room(boot, mounts=(sandbox.bind(repository, REPOSITORY, read_only=True),))
+    outcome = bootstrap.run(boot, room, install_command(lock))
+    if outcome.returncode != 0:
+        raise BuildrootMismatch("rpm cannot install the locked packages.", log_tail=outcome.tail)
+    wrong = installed_differences(lock.lockfile.rpms, bootstrap.installed(boot))
+    if wrong:
+        raise BuildrootMismatch("\n".join(("The buildroot is not what was locked:", *wrong[:20])))
+
+
+def _rpmbuild(package: PackageRoom, lock: Lock, srpm: Path, progress: Progress) -> None:
+    """Evaluate the spec offline, then build with the dependency check of rpmbuild itself.
+
+    A spec with generated requirements is built by ``-ba``, so that its SRPM carries them.
+    """
+    rpmbuild.prepare(package, lock.lockfile.config.macros)
+    spec = rpmbuild.import_srpm(package, srpm)
+    progress.say(f"rpmbuild of {spec}")
+    requirements = rpmbuild.requirements(package, rpmbuild.source_rpm(package, spec))
+    is_dynamic = any(requirement.startswith(rpmbuild.DYNAMIC) for requirement in requirements)
+    outcome = rpmbuild.rpmbuild(package, spec, "-ba" if is_dynamic else "-bb")
+    if outcome.returncode != 0:
+        raise _failure(outcome, srpm)
+
+
+def _failure(outcome: Outcome, srpm: Path) -> BuildFailed | RequirementNotLocked:
+    needed = [found[1] for line in outcome.tail if (found := NEEDED.match(line))]
+    if needed:
+        return RequirementNotLocked(f"{srpm.name} needs what is not locked: {', '.join(needed)}.")
+    return BuildFailed(f"rpmbuild of {srpm.name} ended with status {outcome.returncode}.", log_tail=outcome.tail)

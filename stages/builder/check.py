@@ -1,0 +1,99 @@
+"""Repository == lockfile, before anything of it runs: nothing missing, nothing extra, nothing changed."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from hermetic_rpm import rpmfile
+from hermetic_rpm.errors import (
+    ImageInvalid,
+    LockMismatch,
+    RepositoryAltered,
+    RepositoryExtraFile,
+    RepositoryIncomplete,
+)
+from hermetic_rpm.files import sha256_of
+from hermetic_rpm.image import layout, manifest
+from hermetic_rpm.image.manifest import Image
+from hermetic_rpm.lock.compare import differences
+from hermetic_rpm.lock.model import Lock
+from hermetic_rpm.lock.offline import expected_names
+
+
+def source_rpm(lock: Lock, srpm: Path) -> str:
+    """The sha256 of the source RPM, which must be the one that was resolved; raises `LockMismatch`."""
+    rpmfile.check_source_rpm(srpm)
+    digest = sha256_of(srpm)
+    if lock.sidecar is not None and lock.sidecar.srpm.sha256 != digest:
+        raise LockMismatch(
+            f"{srpm.name} has the sha256 {digest}, but {lock.sidecar.srpm.name} "
+            f"with {lock.sidecar.srpm.sha256} was resolved."
+        )
+    return digest
+
+
+def repository(lock: Lock, directory: Path) -> Image:
+    """Hold every file of the offline repository against the lock; returns the bootstrap image.
+
+    Raises `RepositoryIncomplete`, `RepositoryExtraFile`, `RepositoryAltered` or `ImageInvalid`.
+    """
+    try:
+        present = frozenset(os.listdir(directory))  # noqa: PTH208 - names, not paths
+    except OSError as error:
+        raise RepositoryIncomplete(f"The offline repository {directory} cannot be read: {error.strerror}.") from error
+    packages = frozenset(package.file_name for package in lock.packages)
+    if missing := sorted(packages - present):
+        raise RepositoryIncomplete(f"{directory} lacks {_some(missing)}.")
+    if extra := sorted(present - expected_names(lock)):
+        raise RepositoryExtraFile(f"{directory} holds {_some(extra)}, which the lockfile does not name.")
+    if altered := _altered(lock, directory):
+        raise RepositoryAltered("\n".join((f"{directory} is not what was locked:", *altered)))
+    return _image(lock, directory)
+
+
+def _altered(lock: Lock, directory: Path) -> tuple[str, ...]:
+    """The packages whose bytes are not the locked ones (without a sidecar: whose headers are not)."""
+    paths = {package: directory / package.file_name for package in lock.packages}
+    odd = [name.name for name in paths.values() if not stat.S_ISREG(name.lstat().st_mode)]
+    if odd:
+        return tuple(f"{name} is no regular file" for name in odd)
+    if lock.sidecar is None:
+        headers = rpmfile.inspect(tuple(paths.values()))
+        return tuple(
+            f"{package.file_name}: {difference}"
+            for package, header in zip(paths, headers, strict=True)
+            for difference in ((header.problem,) if header.problem else differences(package.rpm, header))
+        )
+    return tuple(
+        f"{package.file_name} does not have the sha256 {package.source.sha256}"
+        for package, path in paths.items()
+        if package.source is not None and sha256_of(path) != package.source.sha256
+    )
+
+
+def _image(lock: Lock, directory: Path) -> Image:
+    identity = lock.lockfile.bootstrap
+    relative = layout.image_directory(lock.lockfile.config.bootstrap_image, identity.pull_digest)
+    place = directory / relative
+    if not (place / "manifest.json").is_file():
+        raise RepositoryIncomplete(f"{directory} lacks the bootstrap image {relative}.")
+    image = manifest.read(place)
+    if image.identity != identity:
+        raise ImageInvalid(f"The bootstrap image in {directory} is not the locked one.")
+    manifest.verify_layers(image)
+    blobs = {blob.digest.removeprefix("sha256:") for blob in (image.config, *image.layers)}
+    allowed = {place / name for name in (*blobs, "manifest.json", "version", "signature-1")}
+    top = directory / relative.parts[0]
+    if extra := sorted(str(path.relative_to(directory)) for path in top.rglob("*") if _is_stray(path, place, allowed)):
+        raise RepositoryExtraFile(f"{directory} holds {_some(extra)}, which the lockfile does not name.")
+    return image
+
+
+def _is_stray(path: Path, place: Path, allowed: set[Path]) -> bool:
+    return path not in allowed and path != place and path not in place.parents
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

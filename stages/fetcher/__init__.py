@@ -1,0 +1,1 @@
+"""Lockfile → offline repository: the online stage that downloads exactly what is locked, verified."""

@@ -1,0 +1,70 @@
+"""The offline repository's metadata, made by createrepo_c in a subprocess with limits.
+
+gzip, since old versions of dnf read nothing newer; the same packages give the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import shutil
+import sys
+from pathlib import Path
+
+from hermetic_rpm import process
+from hermetic_rpm.errors import CommandFailed
+from hermetic_rpm.files import writing_errors
+
+REPODATA = "repodata"
+MEMORY_BYTES = 4 << 30
+
+
+def write(repository: Path, names: tuple[str, ...]) -> None:
+    """Make ``repodata/`` for the packages ``names`` (sorted), replacing the one that was there."""
+    fresh = repository / ".incomplete-repodata"
+    with writing_errors(repository):
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir()
+    request = json.dumps({"repository": str(repository), "destination": str(fresh), "names": names})
+    done = process.run(
+        (sys.executable, __file__),
+        env={**process.SCRUBBED, "PYTHONPATH": ":".join(sys.path), "PYTHONDONTWRITEBYTECODE": "1"},
+        stdin=request.encode(), check=False,
+    )  # fmt: skip
+    if done.returncode != 0:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise CommandFailed("createrepo_c cannot describe the packages.", log_tail=done.tail)
+    with writing_errors(repository):
+        shutil.rmtree(repository / REPODATA, ignore_errors=True)
+        (fresh / REPODATA).replace(repository / REPODATA)
+        fresh.rmdir()
+
+
+def _work(repository: Path, destination: Path, names: list[str]) -> None:
+    import createrepo_c  # noqa: PLC0415 - a native parser, loaded under the limits only
+
+    writer = createrepo_c.RepositoryWriter(
+        str(destination), num_packages=len(names), compression=createrepo_c.GZ_COMPRESSION, changelog_limit=0
+    )
+    for name in names:
+        package = createrepo_c.package_from_rpm(str(repository / name), location_href=name, changelog_limit=0)
+        package.time_file = package.time_build
+        writer.add_pkg(package)
+    writer.finish()
+    repomd = createrepo_c.Repomd(str(destination / REPODATA / "repomd.xml"))
+    for record in repomd.records:
+        record.set_timestamp(0)
+    repomd.set_revision("0")
+    (destination / REPODATA / "repomd.xml").write_text(repomd.xml_dump())
+
+
+def main() -> None:
+    """Answer the request on standard input."""
+    request = json.load(sys.stdin)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _work(Path(request["repository"]), Path(request["destination"]), request["names"])
+
+
+if __name__ == "__main__":
+    main()
