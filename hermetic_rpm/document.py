@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jsonschema
 
@@ -123,7 +123,7 @@ def _pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iter
         yield jsonschema.ValidationError(f"{instance!r} does not match {pattern!r}")
 
 
-_Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, {"pattern": _pattern})
+_Validator: Any = cast("Any", jsonschema.validators).extend(jsonschema.Draft202012Validator, {"pattern": _pattern})
 
 
 def problems(document: Document, schema_name: str) -> tuple[str, ...]:
@@ -145,13 +145,15 @@ def _explain(error: jsonschema.ValidationError) -> str:
     if len(message) > 300:
         message = message[:300] + " …"
     if error.validator == "additionalProperties" and isinstance(error.instance, dict):
-        known = sorted(error.schema.get("properties", {}))
+        known = sorted(cast("dict[str, Any]", error.schema).get("properties", {}))
         unknown = [key for key in error.instance if key not in known]
         near = [match for key in unknown for match in difflib.get_close_matches(str(key), known, n=1)]
         message = "unknown " + ", ".join(repr(key) for key in unknown)
         message += f" (did you mean {', '.join(near)}?)" if near else ""
     if error.validator == "enum":
-        near = difflib.get_close_matches(str(error.instance), [str(value) for value in error.validator_value], n=1)
+        near = difflib.get_close_matches(
+            str(error.instance), [str(value) for value in cast("list[Any]", error.validator_value)], n=1
+        )
         message += f" (did you mean {near[0]}?)" if near else ""
     return message
 

@@ -35,7 +35,7 @@ class Report:
     summary: str = ""
 
 
-class Expectation(click.ParamType):
+class Expectation(click.ParamType[tuple[str, str]]):
     """``ROLE=SHA256``: what the caller says an input must be."""
 
     name = "role=sha256"

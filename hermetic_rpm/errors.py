@@ -189,14 +189,18 @@ class VerificationFailed(HermeticError):
     """A file is not what the lockfile says."""
 
     exit_code = 51
-    default_solution = "Do not use it. Somebody changed the package at its origin, or the lockfile: resolve again and compare."
+    default_solution = (
+        "Do not use it. Somebody changed the package at its origin, or the lockfile: resolve again and compare."
+    )
 
 
 class OriginRefused(HermeticError):
     """The lock names an address outside the declared origins."""
 
     exit_code = 52
-    default_solution = "Name the origin with --allow-origin if you trust it, or resolve again with its repository in the target."
+    default_solution = (
+        "Name the origin with --allow-origin if you trust it, or resolve again with its repository in the target."
+    )
 
 
 # -- building -----------------------------------------------------------------------------

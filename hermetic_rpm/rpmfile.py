@@ -7,7 +7,6 @@ nothing is parsed in this process, and a crash of the other is an answer ("damag
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,9 +40,7 @@ class Header:
     problem: str | None = None
 
 
-def inspect(
-    paths: Sequence[Path], *, certificates: Sequence[Path] = (), payload: bool = True
-) -> tuple[Header, ...]:
+def inspect(paths: Sequence[Path], *, certificates: Sequence[Path] = (), payload: bool = True) -> tuple[Header, ...]:
     """The headers of RPM files in the given order, their digests checked.
 
     Without ``payload`` only the header's own digest is (for files whose sha256 is known).
@@ -54,7 +51,9 @@ def inspect(
         found |= _work(batch, certificates, payload=payload)
         for path in batch:
             if str(path) not in found:
-                found |= _work((path,), certificates, payload=payload) or {str(path): Header(path=str(path), problem="unreadable")}
+                found |= _work((path,), certificates, payload=payload) or {
+                    str(path): Header(path=str(path), problem="unreadable")
+                }
     return tuple(found[str(path)] for path in paths)
 
 
@@ -64,11 +63,7 @@ def _work(paths: Sequence[Path], certificates: Iterable[Path], *, payload: bool)
         "certificates": [str(path) for path in certificates],
         "payload": payload,
     }
-    done = process.run(
-        (sys.executable, str(WORKER)),
-        env={**process.SCRUBBED, "PYTHONPATH": ":".join(sys.path), "PYTHONDONTWRITEBYTECODE": "1"},
-        stdin=json.dumps(request).encode(), check=False,
-    )  # fmt: skip
+    done = process.run_worker(WORKER, request)
     headers: dict[str, Header] = {}
     for line in done.stdout.splitlines():
         row = json.loads(line)

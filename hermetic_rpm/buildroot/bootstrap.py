@@ -86,9 +86,7 @@ def query(bootstrap: Bootstrap, argv: tuple[str, ...]) -> str:
 
 def installed(bootstrap: Bootstrap) -> tuple[InstalledRow, ...]:
     """The packages in the buildroot as Mock lists them, in its order."""
-    return lockfile.installed_rows(
-        query(bootstrap, ("rpm", "-qa", "--root", BUILDROOT, "--qf", lockfile.QUERY_FORMAT))
-    )
+    return lockfile.installed_rows(query(bootstrap, ("rpm", "-qa", "--root", BUILDROOT, "--qf", lockfile.QUERY_FORMAT)))
 
 
 def has_program(bootstrap: Bootstrap, name: str) -> bool:

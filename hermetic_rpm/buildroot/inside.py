@@ -164,27 +164,27 @@ def prepare(operation: dict[str, Any]) -> None:
     path = operation["path"]
     kind = operation["kind"]
     if kind == "directory":
-        os.makedirs(path, mode=0o755, exist_ok=True)  # noqa: PTH103
+        os.makedirs(path, mode=0o755, exist_ok=True)
     elif kind == "file":
         if os.path.lexists(path):
-            os.unlink(path)  # noqa: PTH108
+            os.unlink(path)
         write(path, operation["content"], os.O_CREAT | os.O_EXCL)
     elif kind == "absent":
         if os.path.lexists(path):
-            os.unlink(path)  # noqa: PTH108
+            os.unlink(path)
         return
     else:
         append_entry(path, operation["content"])
         return
     os.chown(path, operation["uid"], operation["gid"])
-    os.chmod(path, operation["mode"])  # noqa: PTH101
+    os.chmod(path, operation["mode"])
 
 
 def append_entry(path: str, line: str) -> None:
     """Add a line to a file like /etc/passwd unless its first field is there already."""
     known = b""
-    if os.path.exists(path):  # noqa: PTH110
-        with open(path, "rb") as stream:  # noqa: PTH123
+    if os.path.exists(path):
+        with open(path, "rb") as stream:
             known = stream.read()
     key = line.split(":", 1)[0].encode() + b":"
     if not any(entry.startswith(key) for entry in known.splitlines()):
@@ -212,7 +212,7 @@ def set_limits(limits: dict[str, int]) -> None:
 
 def drop_everything(uid: int, gid: int) -> None:
     """Become ``uid`` for good: no groups, no capability in any set, no way to regain one."""
-    with open("/proc/sys/kernel/cap_last_cap", "rb") as stream:  # noqa: PTH123
+    with open("/proc/sys/kernel/cap_last_cap", "rb") as stream:
         last = int(stream.read())
     for capability in range(last + 1):
         prctl(PR_CAPBSET_DROP, capability)

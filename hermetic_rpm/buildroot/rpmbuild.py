@@ -78,7 +78,6 @@ def preparations(macros: tuple[tuple[str, str | int], ...]) -> tuple[Preparation
     given = {name for name, _ in macros}
     lines = [*macros, *((name, value) for name, value in REPRODUCIBLE_MACROS if name not in given)]
     content = "".join(f"{name} {value}\n" for name, value in lines)
-    own = {"uid": MOCKBUILD_UID, "gid": MOCKBUILD_GID}
     return (
         Preparation(kind="directory", path="/etc"),
         Preparation(kind="entry", path="/etc/group", content=f"mock:x:{MOCKBUILD_GID}:"),
@@ -86,10 +85,14 @@ def preparations(macros: tuple[tuple[str, str | int], ...]) -> tuple[Preparation
             kind="entry", path="/etc/passwd",
             content=f"mockbuild:x:{MOCKBUILD_UID}:{MOCKBUILD_GID}::{HOME}:/bin/bash",
         ),
-        Preparation(kind="directory", path=HOME, **own),
-        Preparation(kind="directory", path=TOPDIR, **own),
-        *(Preparation(kind="directory", path=f"{TOPDIR}/{name}", **own) for name in DIRECTORIES),
-        Preparation(kind="file", path=f"{HOME}/.rpmmacros", content=content, mode=0o644, **own),
+        *(
+            Preparation(kind="directory", path=path, uid=MOCKBUILD_UID, gid=MOCKBUILD_GID)
+            for path in (HOME, TOPDIR, *(f"{TOPDIR}/{name}" for name in DIRECTORIES))
+        ),
+        Preparation(
+            kind="file", path=f"{HOME}/.rpmmacros", content=content, mode=0o644,
+            uid=MOCKBUILD_UID, gid=MOCKBUILD_GID,
+        ),
         Preparation(kind="file", path="/etc/resolv.conf", mode=0o644),
         Preparation(
             kind="file", path="/etc/hosts", mode=0o644,

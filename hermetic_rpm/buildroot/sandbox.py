@@ -154,7 +154,7 @@ def run(sandbox: Sandbox, argv: tuple[str, ...], *, on_line: Callable[[str], Non
         os.close(write_end)
         with os.fdopen(read_end) as stream:
             report = stream.read()
-    outcome = json.loads(report) if report else {"refused": "\n".join(done.tail) or "no answer"}
+    outcome: dict[str, Any] = json.loads(report) if report else {"refused": "\n".join(done.tail) or "no answer"}
     if "refused" in outcome:
         raise SandboxRefused(f"The host does not let an unprivileged sandbox be made: {outcome['refused']}.")
     return Outcome(

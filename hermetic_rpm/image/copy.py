@@ -46,9 +46,7 @@ def copy_first(
         shutil.rmtree(destination, ignore_errors=True)
         destination.mkdir(parents=True)
         try:
-            process.run(
-                copy_command(location, destination, architecture=architecture), env=process.host_environment()
-            )
+            process.run(copy_command(location, destination, architecture=architecture), env=process.host_environment())
         except CommandFailed as error:
             answers.append(f"  {location}: {error.log_tail[-1] if error.log_tail else error.reason}")
             say(f"{location} does not give the image")

@@ -41,7 +41,7 @@ def _tell(error: HermeticError, voice: Progress) -> None:
     for note in getattr(error, "__notes__", ()):
         voice.say(note)
     if error.solution:
-        voice.say(error.solution)
+        voice.say(f"what to do: {error.solution}")
 
 
 if __name__ == "__main__":

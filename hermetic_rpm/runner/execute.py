@@ -174,5 +174,5 @@ def _named(stage: StagePlan) -> Iterator[None]:
     try:
         yield
     except HermeticError as error:
-        error.add_note(f"It came up in the stage {stage.name}; what it left is in {stage.output}.")
+        error.add_note(f"That was the stage {stage.name}; its logs are in {stage.output}.")
         raise

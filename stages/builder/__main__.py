@@ -12,14 +12,34 @@ from stages.builder.build import Request, build
 
 @click.command(context_settings={"max_content_width": 100})
 @click.option("--srpm", type=click.Path(path_type=Path), required=True, help="The source RPM that was resolved.")
-@click.option("--lockfile", type=click.Path(path_type=Path), default=Path("/lock/buildroot_lock.json"),
-              show_default=True, help="The lockfile; its sidecar lies beside it.")
-@click.option("--repository", type=click.Path(path_type=Path), default=Path("/repo"), show_default=True,
-              help="The offline repository that the fetcher made.")
-@click.option("--output", type=click.Path(path_type=Path), default=Path("/results"), show_default=True,
-              help="Directory for RPMs and logs.")
-@click.option("--scratch", type=click.Path(path_type=Path), default=Path("/work"), show_default=True,
-              help="Directory for the bootstrap and the buildroot; emptied at the end.")
+@click.option(
+    "--lockfile",
+    type=click.Path(path_type=Path),
+    default=Path("/lock/buildroot_lock.json"),
+    show_default=True,
+    help="The lockfile; its sidecar lies beside it.",
+)
+@click.option(
+    "--repository",
+    type=click.Path(path_type=Path),
+    default=Path("/repo"),
+    show_default=True,
+    help="The offline repository that the fetcher made.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("/results"),
+    show_default=True,
+    help="Directory for RPMs and logs.",
+)
+@click.option(
+    "--scratch",
+    type=click.Path(path_type=Path),
+    default=Path("/work"),
+    show_default=True,
+    help="Directory for the bootstrap and the buildroot; emptied at the end.",
+)
 @click.option("--require-no-network", is_flag=True, help="Refuse to start where any interface but lo exists.")
 @click.option("--timeout", type=click.IntRange(min=1), default=None, help="Seconds that rpmbuild may take.")
 @edge.common_options

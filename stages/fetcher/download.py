@@ -113,7 +113,8 @@ class Downloader:
     def _open(self, url: str) -> requests.Response:
         for _ in range(REDIRECTS + 1):
             answer = self._session.get(
-                url, stream=True, timeout=TIMEOUT_SECONDS, allow_redirects=False, headers={"Accept-Encoding": "identity"}
+                url, stream=True, timeout=TIMEOUT_SECONDS, allow_redirects=False,
+                headers={"Accept-Encoding": "identity"},
             )  # fmt: skip
             if not answer.is_redirect:
                 break
@@ -148,4 +149,3 @@ def _local_pieces(url: str) -> Iterator[bytes]:
 
 def _short(error: Exception) -> str:
     return str(error).split("\n", 1)[0][:300]
-

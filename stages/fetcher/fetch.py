@@ -43,7 +43,9 @@ def fetch(request: Request, progress: Progress, report: Report) -> None:
         join.expect(lock, request.expected)
         report.inputs |= _inputs(lock)
         if lock.sidecar is None:
-            progress.warn("this lock has no sidecar: only sigmd5 and NEVRA can be checked, neither sha256 nor signatures")
+            progress.warn(
+                "this lock has no sidecar: only sigmd5 and NEVRA can be checked, neither sha256 nor signatures"
+            )
         keys = verify.certificates(lock, request.lockfile.parent)
         allowed = sources.allowed_origins(lock, request.allow_origins)
         sources.refuse_undeclared(lock, allowed)
@@ -168,5 +170,3 @@ def _made(output: Path, lock: Lock, image_directory: Path) -> list[Path]:
         *sorted(image_directory.iterdir()),
         *(sorted((output / KEYS).iterdir()) if (output / KEYS).is_dir() else ()),
     ]
-
-

@@ -25,12 +25,8 @@ def write(repository: Path, names: tuple[str, ...]) -> None:
     with writing_errors(repository):
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir()
-    request = json.dumps({"repository": str(repository), "destination": str(fresh), "names": names})
-    done = process.run(
-        (sys.executable, __file__),
-        env={**process.SCRUBBED, "PYTHONPATH": ":".join(sys.path), "PYTHONDONTWRITEBYTECODE": "1"},
-        stdin=request.encode(), check=False,
-    )  # fmt: skip
+    request = {"repository": str(repository), "destination": str(fresh), "names": names}
+    done = process.run_worker(__file__, request)
     if done.returncode != 0:
         shutil.rmtree(fresh, ignore_errors=True)
         raise CommandFailed("createrepo_c cannot describe the packages.", log_tail=done.tail)

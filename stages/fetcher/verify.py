@@ -37,7 +37,9 @@ def problems(lock: Lock, package: Package, header: Header) -> tuple[str, ...]:
     found = [f"{package.file_name}: {difference}" for difference in differences(package.rpm, header)]
     if _must_be_signed(lock, package) and header.verified_by is None:
         signers = ", ".join(header.signers) or "nobody"
-        found.append(f"{package.file_name}: its repository demands a signature by a key of the lock; signed by {signers}")
+        found.append(
+            f"{package.file_name}: its repository demands a signature by a key of the lock; signed by {signers}"
+        )
     if package.source is not None and package.source.key is not None and package.source.key not in header.signers:
         found.append(f"{package.file_name}: it is not signed by {package.source.key} as it was when locked")
     return tuple(found)

@@ -13,14 +13,33 @@ from stages.resolver.resolve import Request, resolve
 @click.command(context_settings={"max_content_width": 100})
 @click.option("--srpm", type=click.Path(path_type=Path), required=True, help="The source RPM.")
 @click.option("--target", required=True, help="Name of a target, or path of a target file.")
-@click.option("--targets", type=click.Path(path_type=Path), default=Path("/targets"), show_default=True,
-              help="Directory of target files.")
-@click.option("--output", type=click.Path(path_type=Path), default=Path("/lock"), show_default=True,
-              help="Directory for the lockfile, its sidecar, the keys and the log.")
-@click.option("--cache", type=click.Path(path_type=Path), default=None,
-              help="Directory that keeps metadata and packages for later runs.")
-@click.option("--scratch", type=click.Path(path_type=Path), default=Path("/work"), show_default=True,
-              help="Directory for the bootstrap and the buildroot; emptied at the end.")
+@click.option(
+    "--targets",
+    type=click.Path(path_type=Path),
+    default=Path("/targets"),
+    show_default=True,
+    help="Directory of target files.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("/lock"),
+    show_default=True,
+    help="Directory for the lockfile, its sidecar, the keys and the log.",
+)
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Directory that keeps metadata and packages for later runs.",
+)
+@click.option(
+    "--scratch",
+    type=click.Path(path_type=Path),
+    default=Path("/work"),
+    show_default=True,
+    help="Directory for the bootstrap and the buildroot; emptied at the end.",
+)
 @edge.common_options
 def main(
     srpm: Path, target: str, targets: Path, output: Path, cache: Path | None, scratch: Path,

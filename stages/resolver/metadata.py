@@ -6,19 +6,22 @@ that it installed.
 
 from __future__ import annotations
 
+import json
+import resource
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import createrepo_c
-
 from hermetic_rpm import cache as cache_store
-from hermetic_rpm import rpmfile
+from hermetic_rpm import process, rpmfile
 from hermetic_rpm.errors import RepositoryUnavailable, SourceUnknown, VerificationFailed
 from hermetic_rpm.files import sha256_of
 from hermetic_rpm.lock.lockfile import InstalledRow
 from hermetic_rpm.target.model import Repository
+
+MEMORY_BYTES = 4 << 30
 
 Nevra = tuple[str, str, str, str, str]
 """name, epoch ("0" where there is none), version, release, architecture."""
@@ -57,25 +60,42 @@ def local_path(url: str) -> Path:
     return Path(unquote(urlsplit(url).path))
 
 
-def candidates(cache: Path, repositories: Iterable[Repository], wanted: frozenset[Nevra]) -> dict[Nevra, list[Candidate]]:
+def candidates(
+    cache: Path, repositories: Iterable[Repository], wanted: frozenset[Nevra]
+) -> dict[Nevra, list[Candidate]]:
     """For each wanted package every place where a repository offers it, in the target's order."""
+    request = {
+        "primaries": [(repository.id, str(_primary(cache, repository))) for repository in repositories],
+        "wanted": sorted(wanted),
+    }
+    done = process.run_worker(__file__, request)
+    if done.returncode != 0:
+        raise RepositoryUnavailable("The metadata of a repository cannot be parsed.", log_tail=done.tail)
     offers: dict[Nevra, list[Candidate]] = {}
-    for repository in repositories:
-        primary = _primary(cache, repository)
+    for line in done.stdout.splitlines():
+        row = json.loads(line)
+        name, epoch, version, release, arch = row.pop("nevra")
+        offers.setdefault((name, epoch, version, release, arch), []).append(Candidate(**row))
+    return offers
 
-        def take(package: createrepo_c.Package, repository: Repository = repository) -> None:
+
+def _print_offers(primaries: list[tuple[str, str]], wanted: frozenset[Nevra]) -> None:
+    """In the subprocess: print what the repositories say of the wanted packages, a JSON line each."""
+    import createrepo_c  # noqa: PLC0415 - a native parser of what came from the network, under limits
+
+    for repository, primary in primaries:
+
+        def take(package: createrepo_c.Package, repository: str = repository) -> None:
             key = (package.name, package.epoch or "0", package.version, package.release, package.arch)
             if key in wanted:
                 sha256 = package.pkgId if package.checksum_type == "sha256" else None
-                offers.setdefault(key, []).append(
-                    Candidate(
-                        repository=repository.id, location=package.location_href, sha256=sha256,
-                        size=package.size_package,
-                    )
-                )  # fmt: skip
+                row = {
+                    "nevra": key, "repository": repository, "location": package.location_href, "sha256": sha256,
+                    "size": package.size_package,
+                }  # fmt: skip
+                sys.stdout.write(json.dumps(row) + "\n")
 
-        createrepo_c.xml_parse_primary(str(primary), pkgcb=take, do_files=False)
-    return offers
+        createrepo_c.xml_parse_primary(primary, pkgcb=take, do_files=False)
 
 
 def _primary(cache: Path, repository: Repository) -> Path:
@@ -85,9 +105,7 @@ def _primary(cache: Path, repository: Repository) -> Path:
     return found[-1]
 
 
-def origins(
-    cache: Path, repositories: tuple[Repository, ...], rows: tuple[InstalledRow, ...]
-) -> tuple[Origin, ...]:
+def origins(cache: Path, repositories: tuple[Repository, ...], rows: tuple[InstalledRow, ...]) -> tuple[Origin, ...]:
     """The origin of each row, in order.
 
     Raises `SourceUnknown` for a package that no repository offers, `VerificationFailed` if the
@@ -135,3 +153,17 @@ def _file(cache: Path, repository: Repository, offer: Candidate) -> Path | None:
     kept = sorted(cache.glob(f"{repository.id}-*/packages/{name}"))
     local = [local_path(base) / offer.location for base in repository.baseurl if base.startswith("file://")]
     return next((path for path in (*kept, *local) if path.is_file()), None)
+
+
+def main() -> None:
+    """The subprocess that parses metadata."""
+    request = json.load(sys.stdin)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    name, epoch, version, release, arch = range(5)
+    wanted = frozenset((row[name], row[epoch], row[version], row[release], row[arch]) for row in request["wanted"])
+    _print_offers(request["primaries"], wanted)
+
+
+if __name__ == "__main__":
+    main()

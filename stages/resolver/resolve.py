@@ -68,7 +68,7 @@ def resolve(request: Request, progress: Progress, report: Report) -> None:
     cache = request.cache or scratch / "cache"
     try:
         with open_log(request.output / LOG_NAME) as log, _package_cache(cache, target) as dnf_cache:
-            setup = _set_up(request, target, scratch, dnf_cache, progress, log)
+            setup = _set_up(target, scratch, dnf_cache, progress, log)
             found, rows = _find(setup, request, progress, log)
             with progress.phase("lock"):
                 origins = metadata.origins(dnf_cache, target.repositories, rows)
@@ -109,9 +109,7 @@ def _package_cache(cache: Path, target: Target) -> Iterator[Path]:
             yield directory
 
 
-def _set_up(
-    request: Request, target: Target, scratch: Path, dnf_cache: Path, progress: Progress, log: CommandLog
-) -> Setup:
+def _set_up(target: Target, scratch: Path, dnf_cache: Path, progress: Progress, log: CommandLog) -> Setup:
     with progress.phase("image"):
         progress.say(f"bootstrap image {target.image_reference}")
         image = copy.copy_first(
