@@ -134,7 +134,7 @@ class Container:
             events.put(last)
 
     def _read(self, stream: Any, events: Events) -> Exited:
-        from podman.api import stream_frames  # noqa: PLC0415
+        from podman.api import stream_frames  # noqa: PLC0415 - takes long, see above
 
         out, err = LineSplitter(), LineSplitter()
         chunks: Iterator[Any] = stream_frames(stream, demux=True)
@@ -154,8 +154,8 @@ class Container:
 @contextlib.contextmanager
 def connect(address: str) -> Iterator[Podman]:
     """podman at ``address``; raises `PodmanUnavailable` if it does not answer."""
-    from podman import PodmanClient  # noqa: PLC0415
-    from podman.errors import PodmanError  # noqa: PLC0415
+    from podman import PodmanClient  # noqa: PLC0415 - takes long, see above
+    from podman.errors import PodmanError  # noqa: PLC0415 - takes long, see above
 
     try:
         client = PodmanClient(base_url=address, timeout=None)
@@ -170,8 +170,8 @@ def connect(address: str) -> Iterator[Podman]:
 @contextlib.contextmanager
 def _translated(what: str) -> Iterator[None]:
     """podman's and the connection's exceptions as ours."""
-    from podman.errors import APIError, ImageNotFound, PodmanError  # noqa: PLC0415
-    from urllib3.exceptions import HTTPError  # noqa: PLC0415
+    from podman.errors import APIError, ImageNotFound, PodmanError  # noqa: PLC0415 - takes long, see above
+    from urllib3.exceptions import HTTPError  # noqa: PLC0415 - takes long, see above
 
     try:
         yield
