@@ -11,6 +11,8 @@ from pathlib import Path
 from hermetic_rpm.runner.plan import Bind, Plan, StagePlan
 
 LABEL = ("hermetic-rpm", "1")
+HOSTNAME = "hermetic-rpm"
+"""What a build sees as its host: in the container podman alone may set it."""
 
 
 def argv(stage: StagePlan) -> tuple[str, ...]:
@@ -18,7 +20,7 @@ def argv(stage: StagePlan) -> tuple[str, ...]:
     return (
         "podman", "run", "--rm", "--pull=never", f"--label={'='.join(LABEL)}", "--log-driver=none",
         *(() if stage.has_network else ("--network=none", "--http-proxy=false")),
-        "--read-only", "--security-opt=no-new-privileges",
+        f"--hostname={HOSTNAME}", "--read-only", "--security-opt=no-new-privileges",
         "--cap-drop=all", *(f"--cap-add={name}" for name in stage.capabilities),
         *(f"--env={name}={value}" for name, value in stage.environment),
         *((f"--memory={stage.memory}",) if stage.memory else ()),

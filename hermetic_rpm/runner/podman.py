@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hermetic_rpm.errors import HermeticError, PodmanUnavailable, StageFailed, StageImageMissing
-from hermetic_rpm.runner.command import LABEL
+from hermetic_rpm.runner.command import HOSTNAME, LABEL
 from hermetic_rpm.runner.interrupt import Events
 from hermetic_rpm.runner.lines import LineSplitter
 from hermetic_rpm.runner.plan import WRITABLE, StagePlan
@@ -195,6 +195,7 @@ def _options(stage: StagePlan, arguments: tuple[str, ...]) -> dict[str, Any]:
         "labels": dict((LABEL,)),
         "log_config": {"Type": "none"},
         "use_config_proxy": stage.has_network,
+        "hostname": HOSTNAME,
         "read_only": True,
         "cap_drop": ["ALL"],
         "cap_add": list(stage.capabilities),

@@ -1,0 +1,87 @@
+"""Real stage images in real podman, as root and as an ordinary user, on the demo distribution."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from containers import DEMO, IMAGES, ROOT, Engine, Workspace, host_environment, sample, workspace_at
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything below this directory is end-to-end."""
+    for item in items:
+        if Path(item.path).is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.e2e)
+
+
+@pytest.fixture(scope="session")
+def rootful() -> Engine:
+    engine = Engine(name="rootful", prefix=(), environment=host_environment(), home=ROOT)
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    for image in IMAGES:
+        if engine.run("podman", "image", "exists", image).returncode != 0:
+            pytest.fail(f"{image} is missing: run `make images`")
+    if not (DEMO / "stamp").is_file():
+        pytest.fail("the demo distribution is missing: run `make demo`")
+    return engine
+
+
+@pytest.fixture(scope="session")
+def rootless(rootful: Engine) -> Iterator[Engine]:
+    """An ordinary user of this host, made for this session, with the three images in a storage of its own."""
+    name = f"hermetic-e2e-{os.getpid()}"
+    home = Path(tempfile.mkdtemp(dir="/var/tmp", prefix="hermetic-e2e-"))
+    subprocess.run(["useradd", "--no-create-home", "--home-dir", home, "--shell", "/bin/bash", name], check=True)
+    user = pwd.getpwnam(name)
+    try:
+        (home / "run").mkdir()
+        environment = {
+            "PATH": os.environ["PATH"], "HOME": str(home), "XDG_RUNTIME_DIR": str(home / "run"), "LANG": "C.UTF-8",
+        }  # fmt: skip
+        if conf := rootful.environment.get("CONTAINERS_CONF"):
+            environment["CONTAINERS_CONF"] = str(shutil.copy(conf, home / "containers.conf"))
+        for path in (home, *home.iterdir()):
+            os.chown(path, user.pw_uid, user.pw_gid)
+            path.chmod(0o700 if path.name == "run" else 0o755)
+        ids = ("--reuid", str(user.pw_uid), "--regid", str(user.pw_gid), "--init-groups")
+        engine = Engine(name="rootless", prefix=("setpriv", *ids), environment=environment, home=home)
+        archive = home / "images.tar"
+        rootful.run("podman", "save", "--quiet", "--multi-image-archive", "--output", archive, *IMAGES, check=True)
+        archive.chmod(0o644)
+        engine.run("podman", "load", "--quiet", "--input", archive, check=True)
+        archive.unlink()
+        yield engine
+        engine.run("podman", "system", "reset", "--force")
+    finally:
+        subprocess.run(["pkill", "-KILL", "-U", str(user.pw_uid)], check=False)
+        shutil.rmtree(home, ignore_errors=True)
+        subprocess.run(["userdel", name], check=False, stderr=subprocess.DEVNULL)
+
+
+@pytest.fixture
+def workspace(rootful: Engine, tmp_path: Path) -> Workspace:
+    return workspace_at(rootful, tmp_path / "workspace")
+
+
+@pytest.fixture(scope="session")
+def hello(rootful: Engine, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """GNU hello, built once for all tests that only look at what came out."""
+    made = workspace_at(rootful, tmp_path_factory.mktemp("hello") / "workspace")
+    made.whole(sample("hello"))
+    return made
+
+
+@pytest.fixture
+def hello_copy(hello: Workspace, tmp_path: Path) -> Workspace:
+    """A copy of the built workspace of hello, to break."""
+    shutil.copytree(hello.path, tmp_path / "workspace", symlinks=True)
+    return Workspace(engine=hello.engine, path=tmp_path / "workspace")

@@ -1,0 +1,144 @@
+"""podman as root or as an ordinary user, a workspace, and the stages run on it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DEMO = ROOT / "build/demo"
+IMAGES = tuple(f"localhost/hermetic-rpm/{stage}" for stage in ("resolver", "fetcher", "builder"))
+SANDBOX = "CHOWN,DAC_OVERRIDE,FOWNER,FSETID,SETUID,SETGID,SETPCAP,SETFCAP,SYS_CHROOT,KILL"
+CAPABILITIES = {"resolver": SANDBOX, "fetcher": "DAC_OVERRIDE", "builder": SANDBOX}
+TARGETS = ("demo-dnf5-x86_64", "demo-dnf4-x86_64")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """podman as somebody: ``prefix`` becomes that user, ``environment`` is all there is."""
+
+    name: str
+    prefix: tuple[str, ...]
+    environment: dict[str, str]
+    home: Path
+
+    def run(self, *argv: str | Path, cwd: Path | None = None, check: bool = False) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [*self.prefix, *map(str, argv)], env=self.environment, cwd=cwd or self.home, text=True, check=False,
+            stdin=subprocess.DEVNULL, capture_output=True,
+        )  # fmt: skip
+        if check and done.returncode != 0:
+            pytest.fail(f"{argv}: {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done
+
+
+def host_environment() -> dict[str, str]:
+    """The environment that `make` gives to podman on this host."""
+    environment = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "TERM") if key in os.environ}
+    host = ROOT / "build/host.env"
+    for line in host.read_text().splitlines() if host.is_file() else ():
+        name, separator, value = line.partition("=")
+        if separator and not name.startswith("#"):
+            environment[name] = value
+    return environment
+
+
+@dataclass(kw_only=True)
+class Workspace:
+    """One workspace of one user, and the stages run on it as the README says."""
+
+    engine: Engine
+    path: Path
+    log: list[str] = field(default_factory=list)
+
+    def stage(
+        self, stage: str, *arguments: str, mounts: tuple[str, ...] = (), options: tuple[str, ...] = ()
+    ) -> subprocess.CompletedProcess[str]:
+        volumes = [part for mount in mounts for part in ("-v", mount)]
+        return self.engine.run(
+            "podman", "run", "--rm", "--read-only", "--hostname=hermetic-rpm", "--cap-drop=all",
+            f"--cap-add={CAPABILITIES[stage]}", "--security-opt=no-new-privileges", *options, *volumes,
+            f"localhost/hermetic-rpm/{stage}", *arguments,
+        )  # fmt: skip
+
+    def resolve(self, srpm: Path, target: str = TARGETS[0], *extra: str) -> subprocess.CompletedProcess[str]:
+        return self.stage(
+            "resolver", "--srpm", f"/input/{srpm.name}", "--target", target, "--output", "/workspace/lock",
+            "--cache", "/workspace/cache", *extra,
+            mounts=(f"{srpm.parent}:/input:ro", f"{ROOT / 'targets'}:/targets:ro", f"{DEMO}:/distribution:ro",
+                    f"{self.path}:/workspace"),
+        )  # fmt: skip
+
+    def fetch(self, *extra: str) -> subprocess.CompletedProcess[str]:
+        return self.stage(
+            "fetcher", "--lockfile", "/workspace/lock/buildroot_lock.json", "--output", "/workspace/repo",
+            "--cache", "/workspace/cache", *extra,
+            mounts=(f"{self.path}:/workspace", f"{self.path}/lock:/workspace/lock:ro", f"{DEMO}:/distribution:ro"),
+        )  # fmt: skip
+
+    def build(self, srpm: Path, *extra: str, network: str = "none") -> subprocess.CompletedProcess[str]:
+        return self.stage(
+            "builder", "--srpm", f"/input/{srpm.name}", *extra, options=(f"--network={network}",),
+            mounts=(f"{srpm.parent}:/input:ro", f"{self.path}/lock:/lock:ro", f"{self.path}/repo:/repo:ro",
+                    f"{self.path}/results:/results"),
+        )  # fmt: skip
+
+    def whole(self, srpm: Path, target: str = TARGETS[0]) -> None:
+        """All three stages, each of which must end well."""
+        for done in (self.resolve(srpm, target), self.fetch(), self.build(srpm)):
+            assert done.returncode == 0, done.stderr[-4000:]
+            self.log.append(done.stderr)
+
+    def result(self, directory: str) -> dict[str, Any]:
+        loaded: dict[str, Any] = json.loads((self.path / directory / "result.json").read_text())
+        return loaded
+
+    def rpms(self) -> tuple[Path, ...]:
+        return tuple(sorted((self.path / "results").glob("*.rpm")))
+
+
+def workspace_at(engine: Engine, path: Path) -> Workspace:
+    for name in ("cache", "lock", "repo", "results"):
+        (path / name).mkdir(parents=True)
+    return Workspace(engine=engine, path=path)
+
+
+def sample(name: str) -> Path:
+    """A source RPM of the demo distribution."""
+    found = sorted((DEMO / "srpms").glob(f"{name}-[0-9]*.src.rpm"))
+    assert len(found) == 1, f"{name}: {found}"
+    return found[0]
+
+
+def unpack_rpm(rpm: Path, destination: Path) -> Path:
+    """The files of an RPM below ``destination``, by the host's own tools."""
+    destination.mkdir(parents=True, exist_ok=True)
+    archive = subprocess.run(["rpm2cpio", rpm], stdout=subprocess.PIPE, check=True).stdout
+    subprocess.run(
+        ["cpio", "--quiet", "--extract", "--make-directories", "--no-absolute-filenames"],
+        input=archive, cwd=destination, check=True,
+    )  # fmt: skip
+    return destination
+
+
+def rpm_query(rpm: Path, query: str) -> str:
+    """What the host's rpm reads in a package."""
+    done = subprocess.run(
+        ["rpm", "-qp", "--nosignature", "--qf", query, rpm], check=True, text=True, stdout=subprocess.PIPE
+    )
+    return done.stdout
+
+
+def runner(*arguments: str | Path, environment: dict[str, str], cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """The command line of the runner."""
+    return subprocess.run(
+        [sys.executable, "-m", "hermetic_rpm.runner", *map(str, arguments)], env=environment, cwd=cwd, check=False,
+        text=True, stdin=subprocess.DEVNULL, capture_output=True,
+    )  # fmt: skip

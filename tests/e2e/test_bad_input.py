@@ -1,0 +1,157 @@
+"""What a user gets for bad input: one clear message, an exit code of its own, no half result."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from containers import Workspace, sample
+from hermetic_rpm import errors
+
+pytestmark = pytest.mark.promise(
+    "2.bad", "each kind of bad input has its own exit code and one message with a solution"
+)
+
+
+def refused(workspace: Workspace, done: object, kind: type[errors.HermeticError], directory: str, *says: str) -> None:
+    """The stage ended as ``kind`` says, told so in words and in result.json, and left no product."""
+    assert done.returncode == kind.exit_code, done.stderr[-3000:]
+    text = done.stderr
+    assert all(part in text for part in says), text[-3000:]
+    assert "what to do: " in text
+    assert "Traceback" not in text
+    result = workspace.result(directory)
+    assert result["status"] == "failed"
+    assert result["error"]["kind"] == kind.__name__
+    assert result["outputs"] == []
+    left = {path.name for path in (workspace.path / directory).iterdir() if not path.name.endswith(".log")}
+    assert left <= {"result.json", ".made.json"}
+
+
+def test_not_an_rpm(workspace: Workspace, tmp_path: Path) -> None:
+    bad = tmp_path / "readme.src.rpm"
+    bad.write_text("not an rpm at all\n" * 50)
+    refused(workspace, workspace.resolve(bad), errors.NotAnRpm, "lock", "readme.src.rpm is not an RPM")
+
+
+def test_a_missing_source_rpm(workspace: Workspace, tmp_path: Path) -> None:
+    refused(workspace, workspace.resolve(tmp_path / "no.src.rpm"), errors.SrpmMissing, "lock", "no.src.rpm")
+
+
+def test_a_binary_rpm(workspace: Workspace, tmp_path: Path, hello: Workspace) -> None:
+    binary = next(path for path in hello.rpms() if path.name.startswith("hello-2") and "x86_64" in path.name)
+    done = workspace.resolve(Path(shutil.copy(binary, tmp_path)))
+    refused(workspace, done, errors.BinaryRpm, "lock", "is a binary RPM", "not a source RPM")
+
+
+def test_a_truncated_source_rpm(workspace: Workspace, tmp_path: Path) -> None:
+    content = sample("hello").read_bytes()
+    bad = tmp_path / "hello.src.rpm"
+    bad.write_bytes(content[: len(content) // 2])
+    refused(workspace, workspace.resolve(bad), errors.DamagedRpm, "lock", "is damaged")
+
+
+def test_an_unknown_target(workspace: Workspace) -> None:
+    done = workspace.resolve(sample("hello"), "demo-dnf5-x86-64")
+    refused(workspace, done, errors.TargetUnknown, "lock", "Did you mean demo-dnf5-x86_64?")
+
+
+@pytest.mark.parametrize("target", ["demo-dnf5-x86_64", "demo-dnf4-x86_64"])
+def test_an_unsatisfiable_requirement_is_named(workspace: Workspace, target: str) -> None:
+    done = workspace.resolve(sample("demo-unsatisfiable"), target)
+    refused(workspace, done, errors.UnsatisfiedRequirement, "lock", "provides no-such-package >= 99")
+
+
+def test_a_build_that_fails_shows_the_end_of_its_log_and_keeps_it(workspace: Workspace) -> None:
+    srpm = sample("demo-fails")
+    assert workspace.resolve(srpm).returncode == 0
+    assert workspace.fetch().returncode == 0
+    done = workspace.build(srpm)
+    refused(workspace, done, errors.BuildFailed, "results", "build.log")
+    log = (workspace.path / "results/build.log").read_text()
+    marker = next(line for line in log.splitlines() if "fail" in line.lower())
+    assert marker in done.stderr
+    assert marker in "\n".join(workspace.result("results")["error"]["log_tail"])
+
+
+def test_a_missing_file_in_the_repository(hello_copy: Workspace) -> None:
+    next(hello_copy.path.glob("repo/bash-*.rpm")).unlink()
+    refused(hello_copy, hello_copy.build(sample("hello")), errors.RepositoryIncomplete, "results", "lacks bash-")
+
+
+def test_one_rpm_too_many_in_the_repository(hello_copy: Workspace) -> None:
+    shutil.copy(next(hello_copy.path.glob("repo/bash-*.rpm")), hello_copy.path / "repo/stranger-1-1.noarch.rpm")
+    done = hello_copy.build(sample("hello"))
+    refused(hello_copy, done, errors.RepositoryExtraFile, "results", "stranger-1-1.noarch.rpm")
+
+
+def test_one_flipped_bit_in_the_repository(hello_copy: Workspace) -> None:
+    path = next(hello_copy.path.glob("repo/make-*.rpm"))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    refused(hello_copy, hello_copy.build(sample("hello")), errors.RepositoryAltered, "results", path.name)
+
+
+def test_one_flipped_bit_in_the_image(hello_copy: Workspace) -> None:
+    layer = max((path for path in (hello_copy.path / "repo/localhost").rglob("*") if path.is_file()),
+                key=lambda path: path.stat().st_size)  # fmt: skip
+    with layer.open("r+b") as stream:
+        stream.seek(1000)
+        byte = stream.read(1)
+        stream.seek(1000)
+        stream.write(bytes((byte[0] ^ 1,)))
+    refused(hello_copy, hello_copy.build(sample("hello")), errors.ImageInvalid, "results", "has been changed")
+
+
+def test_another_source_rpm_than_the_resolved_one(hello_copy: Workspace) -> None:
+    refused(hello_copy, hello_copy.build(sample("demo-fails")), errors.LockMismatch, "results", "was resolved")
+
+
+def test_a_sidecar_of_another_lockfile(hello_copy: Workspace) -> None:
+    path = hello_copy.path / "lock/buildroot_lock.json"
+    path.write_text(path.read_text().replace('"GPL-3.0-or-later"', '"MIT"', 1))
+    refused(hello_copy, hello_copy.build(sample("hello")), errors.LockMismatch, "results", "belongs to the lockfile")
+
+
+def test_a_requirement_that_is_not_locked_is_named(workspace: Workspace) -> None:
+    """A lock of the minimal buildroot only, bound to a source RPM that needs more."""
+    srpm = sample("demo-oddities-user")
+    for done in (workspace.resolve(sample("hello")), workspace.fetch()):
+        assert done.returncode == 0, done.stderr[-2000:]
+    sidecar_path = workspace.path / "lock/buildroot_lock.sources.json"
+    sidecar_path.unlink()
+    done = workspace.build(srpm)
+    refused(workspace, done, errors.RequirementNotLocked, "results", "demo-oddities")
+
+
+def test_a_builder_with_a_network_is_refused(hello_copy: Workspace) -> None:
+    done = hello_copy.build(sample("hello"), "--require-no-network", network="bridge")
+    refused(hello_copy, done, errors.NetworkPresent, "results", "network interfaces", "eth0")
+
+
+def test_a_swapped_lockfile_is_refused(hello_copy: Workspace) -> None:
+    done = hello_copy.build(sample("hello"), "--expect", f"lockfile={'0' * 64}")
+    refused(hello_copy, done, errors.LockMismatch, "results", "was expected")
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(workspace: Workspace) -> None:
+    done = workspace.stage(
+        "resolver", "--srpm", f"/input/{sample('hello').name}", "--target", "demo-dnf5-x86_64", "--output", "/small",
+        mounts=(f"{sample('hello').parent}:/input:ro", f"{Path(__file__).parents[2] / 'targets'}:/targets:ro",
+                f"{sample('hello').parents[1]}:/distribution:ro"),
+        options=("--mount=type=tmpfs,destination=/small,tmpfs-size=16k",),
+    )  # fmt: skip
+    assert done.returncode == errors.DiskFull.exit_code, done.stderr[-3000:]
+    assert "No space left" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_json_progress_is_json(workspace: Workspace) -> None:
+    done = workspace.resolve(sample("hello"), "no-such-target", "--log-format", "json")
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert {line["stage"] for line in lines} == {"resolver"}
+    assert {line["level"] for line in lines} >= {"error"}
