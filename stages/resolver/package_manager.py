@@ -25,7 +25,8 @@ from hermetic_rpm.errors import (
 from hermetic_rpm.target.model import Repository, Target
 
 CONFIG = "/hermetic-rpm-config"
-CACHE = "/hermetic-rpm-cache"
+CACHE = "/var/cache/dnf"
+"""dnf 4 leaves a file below this path in the installroot too: it should be where dnf would do so by itself."""
 MAX_REQUIREMENT = 1000
 
 PROGRAMS = {"dnf5": ("dnf5",), "dnf4": ("dnf-3", "dnf4", "dnf", "yum")}

@@ -35,6 +35,14 @@ def rootful() -> Engine:
     return engine
 
 
+def _rootless_settings(text: str) -> str:
+    """On a host whose /dev/net/tun is closed to users there is no rootless bridge: use the host's network there."""
+    tun = Path("/dev/net/tun")
+    if tun.exists() and tun.stat().st_mode & 0o006 == 0o006:
+        return text
+    return text.replace("[containers]", '[containers]\nnetns = "host"', 1)
+
+
 @pytest.fixture(scope="session")
 def rootless(rootful: Engine) -> Iterator[Engine]:
     """An ordinary user of this host, made for this session, with the three images in a storage of its own."""
@@ -48,7 +56,8 @@ def rootless(rootful: Engine) -> Iterator[Engine]:
             "PATH": os.environ["PATH"], "HOME": str(home), "XDG_RUNTIME_DIR": str(home / "run"), "LANG": "C.UTF-8",
         }  # fmt: skip
         if conf := rootful.environment.get("CONTAINERS_CONF"):
-            environment["CONTAINERS_CONF"] = str(shutil.copy(conf, home / "containers.conf"))
+            environment["CONTAINERS_CONF"] = str(home / "containers.conf")
+            (home / "containers.conf").write_text(_rootless_settings(Path(conf).read_text()))
         for path in (home, *home.iterdir()):
             os.chown(path, user.pw_uid, user.pw_gid)
             path.chmod(0o700 if path.name == "run" else 0o755)
@@ -60,9 +69,9 @@ def rootless(rootful: Engine) -> Iterator[Engine]:
         engine.run("podman", "load", "--quiet", "--input", archive, check=True)
         archive.unlink()
         yield engine
-        engine.run("podman", "system", "reset", "--force")
     finally:
-        subprocess.run(["pkill", "-KILL", "-U", str(user.pw_uid)], check=False)
+        for command in ("rm --all --force", "system migrate"):  # the latter ends podman's pause process
+            engine.run("podman", *command.split())
         shutil.rmtree(home, ignore_errors=True)
         subprocess.run(["userdel", name], check=False, stderr=subprocess.DEVNULL)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rpm_rs
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "build/demo"
@@ -118,13 +119,8 @@ def sample(name: str) -> Path:
 
 
 def unpack_rpm(rpm: Path, destination: Path) -> Path:
-    """The files of an RPM below ``destination``, by the host's own tools."""
-    destination.mkdir(parents=True, exist_ok=True)
-    archive = subprocess.run(["rpm2cpio", rpm], stdout=subprocess.PIPE, check=True).stdout
-    subprocess.run(
-        ["cpio", "--quiet", "--extract", "--make-directories", "--no-absolute-filenames"],
-        input=archive, cwd=destination, check=True,
-    )  # fmt: skip
+    """The files of an RPM below ``destination``, which must not exist yet."""
+    rpm_rs.Package.open(str(rpm)).extract(str(destination))
     return destination
 
 

@@ -21,7 +21,7 @@ from hermetic_rpm.lock.lockfile import QUERY_FORMAT
 WORK = Path("/work")
 IGNORED = (
     "usr/lib/sysimage/rpm/", "var/lib/rpm/", "var/cache/", "var/lib/dnf/", "usr/lib/sysimage/libdnf5/", "var/log/",
-    "dev/", "proc/", "sys/", "etc/dnf/", "root/.rpmdb", "var/lib/rpm-state",
+    "run/dnf/", "dev/", "proc/", "sys/", "etc/dnf/", "root/.rpmdb", "var/lib/rpm-state",
 )  # fmt: skip
 
 

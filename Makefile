@@ -1,0 +1,54 @@
+# The targets of everyday work; `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup images demo pipeline lint test clean
+
+PYTHON ?= python3
+VENV := .venv/bin
+DEMO := build/demo
+# What podman needs in its environment on this host; `make setup` writes it.
+HOST := set -a; . build/host.env; set +a;
+RUN = $(HOST) $(VENV)/hermetic-rpm run -p srpm="$$SRPM" -p target="$$TARGET" -p output="$$OUT"
+
+SRPM ?=
+TARGET ?= demo-dnf5-x86_64
+OUT ?= build/results
+export SRPM TARGET OUT
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+
+setup: ## install what this host lacks (apt, as root; elsewhere say what), make .venv, try podman
+	@$(PYTHON) -m setup host
+
+images: setup ## build the base and the three stage images; REFRESH=1 takes Debian's newest packages
+	@$(HOST) $(PYTHON) -m setup images $(if $(REFRESH),--refresh)
+
+.PHONY: distribution
+distribution: setup
+	@$(HOST) $(VENV)/python -m demo --output $(DEMO)
+
+demo: images distribution ## make the demo distribution and turn its GNU hello into RPMs
+	@SRPM=$$(echo $(DEMO)/srpms/hello-*.src.rpm); export SRPM; $(RUN)
+
+pipeline: srpm-given images $(if $(filter demo-%,$(TARGET)),distribution) ## turn a source RPM into RPMs: SRPM=path [TARGET=name] [OUT=dir]
+	@$(RUN)
+
+.PHONY: srpm-given
+srpm-given:
+	@if [[ ! -r $$SRPM ]]; then echo "Say which source RPM: make pipeline SRPM=path (not '$$SRPM')." >&2; exit 2; fi
+
+lint: setup ## check style, types and shell scripts
+	@$(VENV)/ruff check .
+	@$(VENV)/ruff format --check .
+	@$(VENV)/mypy
+	@$(VENV)/mypy --package setup
+	@$(VENV)/shellcheck .ci/run
+
+test: images distribution lint ## lint, then the unit, integration and end-to-end tests
+	@$(HOST) $(VENV)/python -m pytest
+
+clean: ## remove build/ and the containers and images of this project
+	@$(PYTHON) -m setup clean
