@@ -6,6 +6,7 @@ A stage's ``__main__`` declares its arguments and calls `run`, which always leav
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -17,11 +18,12 @@ from typing import Any
 import click
 
 from hermetic_rpm import __version__, result
-from hermetic_rpm.errors import HermeticError, Interrupted, LockMismatch, OutputRefused
+from hermetic_rpm.errors import DiskFull, HermeticError, Interrupted, LockMismatch, OutputRefused
 from hermetic_rpm.files import writing_errors
 from hermetic_rpm.progress import HUMAN, JSON, Progress, printable
 from hermetic_rpm.result import Output, Result
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
 ROLES = ("srpm", "lockfile", "sidecar")
 
 
@@ -79,6 +81,11 @@ def run(stage: str, output: Path, log_format: str, work: Callable[[Progress, Rep
         work(progress, report)
     except HermeticError as caught:
         error = caught
+    except OSError as caught:
+        # Any write may be the one that finds the disk full; everything else is a bug.
+        if caught.errno not in FULL:
+            raise
+        error = DiskFull(f"No space left{f' for {caught.filename}' if caught.filename else ''}.")
     if error is not None:
         _show(progress, error)
     _write_result(output, progress, report, error)
@@ -101,8 +108,7 @@ def _prepare_output(output: Path) -> None:
 
 
 def _show(progress: Progress, error: HermeticError) -> None:
-    for line in error.log_tail:
-        progress.output(line)
+    progress.tail(error.log_tail)
     for line in error.reason.splitlines():
         progress.error(printable(line))
     if error.solution:

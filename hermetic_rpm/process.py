@@ -113,10 +113,14 @@ def _stream(
             child.stdin.write(stdin)
             child.stdin.close()
         assert child.stdout is not None
-        while raw := child.stdout.readline(MAX_LINE_BYTES):
-            line = raw.decode(errors="replace").rstrip("\r\n")
-            tail.append(line)
-            on_line(line)
+        try:
+            while raw := child.stdout.readline(MAX_LINE_BYTES):
+                line = raw.decode(errors="replace").rstrip("\r\n")
+                tail.append(line)
+                on_line(line)
+        except BaseException:
+            child.kill()
+            raise
     return Completed(argv=argv, returncode=child.returncode, tail=tuple(tail))
 
 

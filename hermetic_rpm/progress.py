@@ -6,14 +6,17 @@ Results go to stdout, progress to stderr.  A phase is timed; the timings end up 
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TextIO
+
+from hermetic_rpm.process import TAIL_LINES
 
 HUMAN = "human"
 JSON = "json"
@@ -27,6 +30,7 @@ class Progress:
     log_format: str = HUMAN
     stream: TextIO = field(default_factory=lambda: sys.stderr)
     timings: dict[str, float] = field(default_factory=dict)
+    shown: collections.deque[str] = field(default_factory=lambda: collections.deque(maxlen=TAIL_LINES))
 
     def say(self, message: str) -> None:
         """Tell a fact worth a line."""
@@ -42,7 +46,14 @@ class Progress:
 
     def output(self, line: str) -> None:
         """Hand on one line that another program printed."""
+        self.shown.append(line)
         self._write("output", line)
+
+    def tail(self, lines: Sequence[str]) -> None:
+        """Show the end of a log, unless these very lines were the last that were handed on."""
+        if list(self.shown)[-len(lines) :] != list(lines):
+            for line in lines:
+                self.output(line)
 
     @contextlib.contextmanager
     def phase(self, name: str) -> Iterator[None]:

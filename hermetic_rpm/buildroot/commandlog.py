@@ -21,7 +21,7 @@ class CommandLog:
     """An open log; `line` is what commands are given as ``on_line``."""
 
     path: Path
-    stream: IO[str]
+    stream: IO[bytes]
     size: int = 0
 
     def command(self, argv: tuple[str, ...]) -> None:
@@ -33,11 +33,10 @@ class CommandLog:
         if self.size >= MAX_LOG_BYTES:
             return
         self.size += len(text) + 1
+        if self.size >= MAX_LOG_BYTES:
+            text = "hermetic-rpm: this log is full, the rest is dropped"
         with writing_errors(self.path):
-            self.stream.write(f"{text}\n")
-            if self.size >= MAX_LOG_BYTES:
-                self.stream.write("hermetic-rpm: this log is full, the rest is dropped\n")
-            self.stream.flush()
+            self.stream.write(f"{text}\n".encode())
 
     def state(self, text: str) -> None:
         """Add a line with the time, for logs that tell when."""
@@ -46,8 +45,8 @@ class CommandLog:
 
 @contextmanager
 def open_log(path: Path) -> Iterator[CommandLog]:
-    """A fresh log at ``path``."""
+    """A fresh log at ``path``, unbuffered: every line is there when it is read, and closing cannot fail."""
     with writing_errors(path):
-        stream = path.open("w", encoding="utf-8")
+        stream = path.open("wb", buffering=0)
     with stream:
         yield CommandLog(path=path, stream=stream)

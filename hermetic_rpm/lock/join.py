@@ -66,12 +66,14 @@ def packages(locked: Lockfile, beside: Sidecar | None) -> tuple[Package, ...]:
         for rpm, source in zip(locked.rpms, sources, strict=True)
     ]
     doubles = {name for name in names if names.count(name) > 1} if len(set(names)) != len(names) else set()
+    names = [
+        f"{rpm.sigmd5[:12]}-{name}" if name in doubles else name for rpm, name in zip(locked.rpms, names, strict=True)
+    ]
+    if len(set(names)) != len(names):
+        shared = next(name for name in names if names.count(name) > 1)
+        raise LockInvalid(f"Two packages of the lock would both be the file {shared}.")
     return tuple(
-        Package(
-            rpm=rpm,
-            source=source,
-            file_name=f"{rpm.sigmd5[:12]}-{name}" if name in doubles else name,
-        )
+        Package(rpm=rpm, source=source, file_name=name)
         for rpm, source, name in zip(locked.rpms, sources, names, strict=True)
     )
 

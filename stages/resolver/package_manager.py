@@ -15,6 +15,7 @@ from hermetic_rpm.buildroot import bootstrap, sandbox
 from hermetic_rpm.buildroot.bootstrap import Bootstrap
 from hermetic_rpm.buildroot.sandbox import Mount
 from hermetic_rpm.errors import (
+    DiskFull,
     HermeticError,
     PackageManagerFailed,
     PackageManagerMissing,
@@ -34,10 +35,14 @@ FLAVOUR_OPTIONS = {"dnf5": (), "dnf4": ("--disableplugin=local,spacewalk,version
 """dnf 4's plugins that would change what is installed; dnf5 has --allowerasing per command."""
 COMMAND_OPTIONS = {"dnf5": ("--allowerasing",), "dnf4": ()}
 
+ADDRESS = re.compile(r"(?i)://|^(https?|ftp|file):")
+"""What dnf takes for an address; dnf 4 needs no slashes for that."""
+
 NO_MATCH = re.compile(r"No match for argument: (.+)$")
 NOTHING_PROVIDES = re.compile(r"nothing provides (?:requested )?(.+?)(?: needed by (.+))?$")
 UNAVAILABLE = re.compile(r"(?i)(cannot download|failed to download metadata|cannot prepare internal mirrorlist"
                          r"|curl error|status code: [45]\d\d|no more mirrors|repomd\.xml)")  # fmt: skip
+NO_SPACE = re.compile(r"(?i)no space left on device|more space needed on the|disk requirements")
 BAD_SIGNATURE = re.compile(r"(?i)(gpg|signature|openpgp).*(fail|not|invalid|missing|wrong|incorrect)|is not signed")
 
 
@@ -105,7 +110,7 @@ def escape(requirement: str) -> str:
     text = requirement.strip()
     if not text or len(text) > MAX_REQUIREMENT or not text.isprintable():
         raise RequirementRefused(f"The build requirement {requirement[:80]!r} is malformed.")
-    if text.startswith(("-", "@")) or "://" in text or (text.startswith("/") and text.endswith(".rpm")):
+    if text.startswith(("-", "@")) or text.endswith(".rpm") or ADDRESS.search(text):
         raise RequirementRefused(f"The build requirement {text!r} is no capability: dnf would read it otherwise.")
     return re.sub(r"([*?\[])", r"[\1]", text)
 
@@ -123,6 +128,8 @@ def install_command(manager: PackageManager, target: Target, specs: tuple[str, .
 
 def explain(tail: tuple[str, ...], requirements: tuple[str, ...]) -> HermeticError:
     """The error that dnf's last lines mean."""
+    if any(NO_SPACE.search(line) for line in tail):
+        return DiskFull("No space left for the buildroot.", log_tail=tail)
     missing: list[str] = []
     for line in tail:
         text = line.strip(" |")
