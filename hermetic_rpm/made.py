@@ -18,6 +18,8 @@ def earlier(output: Path) -> frozenset[str]:
         names = json.loads((output / MADE).read_text())
     except (OSError, ValueError):
         return frozenset()
+    if not isinstance(names, list):
+        return frozenset()
     return frozenset(name for name in names if isinstance(name, str) and is_safe_name(name))
 
 

@@ -11,14 +11,12 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from hermetic_rpm.buildroot import sandbox
+from hermetic_rpm.buildroot import archive
 from hermetic_rpm.errors import ImageInvalid
 from hermetic_rpm.image.manifest import Image
 from hermetic_rpm.lock.model import Blob
 
 WHITEOUT, OPAQUE = ".wh.", ".wh..wh..opq"
-TOOLS_LINKS = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
-ENVIRONMENT = (("PATH", "/usr/bin:/bin"), ("LC_ALL", "C.UTF-8"))
 
 
 def decompressor(layer: Blob) -> tuple[str, ...]:
@@ -30,12 +28,10 @@ def decompressor(layer: Blob) -> tuple[str, ...]:
     return ()
 
 
-def tar_command(layer: Blob) -> tuple[str, ...]:
-    """How the layer mounted at /layer is unpacked into /destination, naming each entry."""
+def tar_options(layer: Blob) -> tuple[str, ...]:
+    """The options of tar for a layer: each entry is named, devices are left out."""
     return (
-        "tar", "--extract", "--verbose", "--quoting-style=literal", "--file=/layer", *decompressor(layer),
-        "--directory=/destination", "--numeric-owner", "--same-owner", "--same-permissions",
-        "--xattrs", "--xattrs-include=security.capability", "--delay-directory-restore",
+        "--verbose", "--quoting-style=literal", *decompressor(layer),
         "--anchored", "--exclude=./dev/*", "--exclude=dev/*",
     )  # fmt: skip
 
@@ -46,33 +42,12 @@ def unpack(image: Image, destination: Path, scratch: Path, *, say: Callable[[str
     ``scratch`` is an empty directory for the sandbox.  Raises `ImageInvalid`.
     """
     destination.mkdir(parents=True, exist_ok=True)
-    tools = scratch / "tools"
-    tools.mkdir(parents=True)
-    for name in TOOLS_LINKS:
-        if (Path("/") / name).is_symlink():
-            (tools / name).symlink_to(f"usr/{name}")
     for number, layer in enumerate(image.layers, start=1):
         say(f"layer {number} of {len(image.layers)}, {layer.size >> 20} MiB")
-        names = _unpack_layer(image.blob_path(layer), layer, destination, tools)
-        apply_whiteouts(destination, names)
-    shutil.rmtree(scratch)
-
-
-def _unpack_layer(blob: Path, layer: Blob, destination: Path, tools: Path) -> tuple[str, ...]:
-    room = sandbox.Sandbox(
-        root=tools,
-        mounts=(
-            sandbox.bind("/usr", "/usr", read_only=True, recursive=True),
-            sandbox.bind(blob, "/layer", read_only=True),
-            sandbox.bind(destination, "/destination"),
-            sandbox.Mount(kind="dev", target="/dev"),
-        ),
-        environment=ENVIRONMENT,
-    )
-    done = sandbox.run(room, tar_command(layer))
-    if done.returncode != 0:
-        raise ImageInvalid(f"The layer {layer.digest} cannot be unpacked.", log_tail=done.tail)
-    return tuple(done.stdout.splitlines())
+        done = archive.unpack(image.blob_path(layer), destination, scratch, *tar_options(layer))
+        if done.returncode != 0:
+            raise ImageInvalid(f"The layer {layer.digest} cannot be unpacked.", log_tail=done.tail)
+        apply_whiteouts(destination, tuple(done.stdout.splitlines()))
 
 
 def apply_whiteouts(destination: Path, names: tuple[str, ...]) -> None:

@@ -26,7 +26,7 @@ from hermetic_rpm.progress import Progress
 from hermetic_rpm.result import outputs_of
 from hermetic_rpm.target import load
 from hermetic_rpm.target.model import Target
-from stages.resolver import assemble, keys, loop, metadata, package_manager
+from stages.resolver import assemble, buildroot_cache, keys, loop, metadata, package_manager
 from stages.resolver.keys import Key
 from stages.resolver.package_manager import PackageManager
 
@@ -157,8 +157,7 @@ def _find(
 ) -> tuple[loop.Requirements, tuple[InstalledRow, ...]]:
     """Install the minimal buildroot and all that the package needs; returns both."""
     with progress.phase("minimal buildroot"):
-        progress.say(f"minimal buildroot with {setup.manager.program}: {', '.join(setup.target.buildroot)}")
-        package_manager.install(setup.manager, setup.boot, setup.target, setup.target.buildroot)
+        _minimal_buildroot(setup, request, progress)
         rows = bootstrap.installed(setup.boot)
         progress.say(f"{len(rows)} packages")
     package = PackageRoom(root=setup.boot.buildroot, architecture=setup.target.architecture, log=log)
@@ -180,6 +179,20 @@ def _find(
         spec = rpmbuild.import_srpm(package, request.srpm)
         found = loop.resolve(package, spec, loop.Steps(install=install, say=progress.say))
     return found, current[0]
+
+
+def _minimal_buildroot(setup: Setup, request: Request, progress: Progress) -> None:
+    """Install the minimal buildroot, or take the one that was installed from the same metadata before."""
+    target, scratch = setup.target, setup.boot.root.with_name("archive")
+    names = ", ".join(target.buildroot)
+    slot = None if request.cache is None else buildroot_cache.slot(request.cache, target, setup.image)
+    if slot is not None and slot.restore(setup.boot.buildroot, scratch):
+        progress.say(f"minimal buildroot from the cache: {names}")
+        return
+    progress.say(f"minimal buildroot with {setup.manager.program}: {names}")
+    package_manager.install(setup.manager, setup.boot, target, target.buildroot)
+    if slot is not None and slot == buildroot_cache.slot(slot.path.parents[1], target, setup.image):
+        slot.keep(setup.boot.buildroot, scratch)
 
 
 def _write_lock(

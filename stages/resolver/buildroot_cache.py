@@ -1,0 +1,83 @@
+"""The minimal buildroot, kept as an archive: the next resolve for the same repositories starts from it.
+
+The key is the image's digest, the target's file and the checksum of each repository's
+``repomd.xml``: when one of them changes, so does the minimal buildroot.  Package code never
+sees the archive; an archive (unlike a tree) belongs to the user who ran the container.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from hermetic_rpm import __version__
+from hermetic_rpm.buildroot import archive
+from hermetic_rpm.files import writing_errors
+from hermetic_rpm.image.manifest import Image
+from hermetic_rpm.target.model import Repository, Target
+
+KEPT = 4
+MAX_REPOMD_BYTES = 4 << 20
+TIMEOUT_SECONDS = 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Slot:
+    """The place in the cache for one minimal buildroot."""
+
+    path: Path
+
+    def restore(self, buildroot: Path, scratch: Path) -> bool:
+        """Fill the empty ``buildroot``; False if there is no archive."""
+        if not self.path.is_file():
+            return False
+        archive.extract(self.path, buildroot, scratch)
+        with writing_errors(self.path):
+            os.utime(self.path)
+        return True
+
+    def keep(self, buildroot: Path, scratch: Path) -> None:
+        """Archive ``buildroot``, and drop the archives that were not used for longest."""
+        with writing_errors(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            waiting = Path(tempfile.mkdtemp(dir=self.path.parent, prefix=".incomplete-"))
+            try:
+                archive.create(buildroot, waiting / "archive", scratch)
+                (waiting / "archive").replace(self.path)
+            finally:
+                (waiting / "archive").unlink(missing_ok=True)
+                waiting.rmdir()
+        others = sorted(self.path.parent.glob("*.tar"), key=lambda path: path.stat().st_mtime, reverse=True)
+        for old in others[KEPT:]:
+            old.unlink(missing_ok=True)
+
+
+def slot(cache: Path, target: Target, image: Image) -> Slot | None:
+    """The slot for what the repositories offer now; None if one of them cannot be asked."""
+    checksums = [_repomd_checksum(repository) for repository in target.repositories]
+    if None in checksums:
+        return None
+    identity = json.dumps((__version__, image.manifest.digest, target.sha256, checksums))
+    return Slot(path=cache / "buildroots" / f"{hashlib.sha256(identity.encode()).hexdigest()}.tar")
+
+
+def _repomd_checksum(repository: Repository) -> str | None:
+    """The sha256 of a repository's metadata index as the first base URL that answers gives it.
+
+    Whatever is wrong here the package manager will find too, and say it better.
+    """
+    for base in repository.baseurl:
+        try:
+            # The schema lets only http, https, ftp and file pass.
+            with urllib.request.urlopen(f"{base.rstrip('/')}/repodata/repomd.xml", timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
+                content = answer.read(MAX_REPOMD_BYTES)
+        except (OSError, urllib.error.URLError, ValueError):
+            continue
+        return hashlib.sha256(content).hexdigest()
+    return None
