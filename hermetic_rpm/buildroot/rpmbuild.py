@@ -57,6 +57,12 @@ class PackageRoom:
     log: CommandLog
     echo: Callable[[str], None] | None = None
     timeout: int | None = None
+    source_date: int | None = None
+
+
+def environment(source_date: int | None) -> tuple[tuple[str, str], ...]:
+    """The environment of package code; ``source_date`` (seconds since 1970) where the spec has no changelog."""
+    return ENVIRONMENT if source_date is None else (*ENVIRONMENT, ("SOURCE_DATE_EPOCH", str(source_date)))
 
 
 def room(package: PackageRoom) -> Sandbox:
@@ -64,7 +70,7 @@ def room(package: PackageRoom) -> Sandbox:
     return Sandbox(
         root=package.root,
         mounts=sandbox.system_mounts(),
-        environment=ENVIRONMENT,
+        environment=environment(package.source_date),
         uid=MOCKBUILD_UID,
         gid=MOCKBUILD_GID,
         cwd=HOME,
@@ -130,11 +136,24 @@ def run(package: PackageRoom, argv: tuple[str, ...], sandbox_: Sandbox | None = 
     return outcome
 
 
-def import_srpm(package: PackageRoom, srpm: Path) -> str:
-    """Unpack a source RPM below /builddir/build; returns the file name of its spec."""
+def _with_srpm(package: PackageRoom, srpm: Path) -> tuple[Sandbox, str]:
+    """The sandbox of package code in which the source RPM can be read, and where it is there."""
     inner = f"{TOPDIR}/originals/{srpm.name}"
     base = room(package)
-    with_srpm = replace(base, mounts=(*base.mounts, sandbox.bind(srpm, inner, read_only=True)))
+    return replace(base, mounts=(*base.mounts, sandbox.bind(srpm, inner, read_only=True))), inner
+
+
+def source_date(package: PackageRoom, srpm: Path) -> int | None:
+    """When a source RPM was made, if it has no changelog from which rpmbuild would take a date."""
+    with_srpm, inner = _with_srpm(package, srpm)
+    done = sandbox.run(with_srpm, ("rpm", "-qp", "--qf", "%{BUILDTIME} [%{CHANGELOGTIME} ]", inner))
+    times = [int(word) for word in done.stdout.split() if word.isdigit()]
+    return times[0] if len(times) == 1 else None
+
+
+def import_srpm(package: PackageRoom, srpm: Path) -> str:
+    """Unpack a source RPM below /builddir/build; returns the file name of its spec."""
+    with_srpm, inner = _with_srpm(package, srpm)
     listing = sandbox.run(with_srpm, ("rpm", "-qpl", inner))
     specs = [line for line in listing.stdout.splitlines() if SAFE_SPEC.fullmatch(line)]
     if listing.returncode != 0 or not specs:

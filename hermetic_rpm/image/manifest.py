@@ -46,7 +46,7 @@ def read(directory: Path) -> Image:
     """
     content = read_bytes(directory / "manifest.json", ImageInvalid)
     data = parse_json(content, str(directory / "manifest.json"), ImageInvalid).data
-    if not isinstance(data, dict) or data.get("schemaVersion") != 2 or "layers" not in data:
+    if not isinstance(data, dict) or data.get("schemaVersion") != 2 or not isinstance(data.get("layers"), list):
         raise ImageInvalid(f"{directory} holds no image manifest of one architecture.")
     media_type = data.get("mediaType", MANIFEST_TYPES[0])
     config = _blob(data.get("config"), directory)
@@ -76,6 +76,8 @@ def _config(directory: Path, config: Blob) -> dict[str, Any]:
         raise ImageInvalid(f"The image's configuration {path} does not have the digest that its manifest says.")
     data = parse_json(content, str(path), ImageInvalid).data
     if not isinstance(data, dict) or not isinstance(data.get("rootfs"), dict):
+        raise ImageInvalid(f"{path} is no image configuration.")
+    if not isinstance(data.get("config") or {}, dict):
         raise ImageInvalid(f"{path} is no image configuration.")
     return data
 

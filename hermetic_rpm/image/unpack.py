@@ -52,7 +52,8 @@ def unpack(image: Image, destination: Path, scratch: Path, *, say: Callable[[str
 
 def apply_whiteouts(destination: Path, names: tuple[str, ...]) -> None:
     """Remove what a layer's whiteouts hide, and the whiteouts; what the layer itself brought stays."""
-    brought = {str(PurePosixPath(name)) for name in names}
+    paths = [PurePosixPath(name) for name in names]
+    brought = {str(part) for path in paths for part in (path, *path.parents)}
     for name in names:
         path = PurePosixPath(name)
         if not path.name.startswith(WHITEOUT):
@@ -63,9 +64,7 @@ def apply_whiteouts(destination: Path, names: tuple[str, ...]) -> None:
         if path.name == OPAQUE:
             _clear(destination, path.parent, brought)
         else:
-            hidden = path.with_name(path.name.removeprefix(WHITEOUT))
-            if str(hidden) not in brought:
-                _remove(destination / hidden)
+            _hide(destination, path.with_name(path.name.removeprefix(WHITEOUT)), brought)
 
 
 def _behind_link(destination: Path, relative: PurePosixPath) -> bool:
@@ -77,11 +76,17 @@ def _behind_link(destination: Path, relative: PurePosixPath) -> bool:
     return False
 
 
+def _hide(destination: Path, relative: PurePosixPath, brought: set[str]) -> None:
+    path = destination / relative
+    if str(relative) not in brought:
+        _remove(path)
+    elif path.is_dir() and not path.is_symlink():
+        _clear(destination, relative, brought)
+
+
 def _clear(destination: Path, relative: PurePosixPath, brought: set[str]) -> None:
     for entry in sorted((destination / relative).iterdir()):
-        inner = relative / entry.name
-        if str(inner) not in brought and not any(name.startswith(f"{inner}/") for name in brought):
-            _remove(entry)
+        _hide(destination, relative / entry.name, brought)
 
 
 def _remove(path: Path) -> None:

@@ -7,7 +7,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hermetic_rpm.buildroot import bootstrap, rpmbuild, sandbox
@@ -128,6 +128,7 @@ def _rpmbuild(package: PackageRoom, lock: Lock, srpm: Path, progress: Progress) 
     """
     rpmbuild.prepare(package, lock.lockfile.config.macros)
     spec = rpmbuild.import_srpm(package, srpm)
+    package = replace(package, source_date=rpmbuild.source_date(package, srpm))
     progress.say(f"rpmbuild of {spec}")
     requirements = rpmbuild.requirements(package, rpmbuild.source_rpm(package, spec))
     is_dynamic = any(requirement.startswith(rpmbuild.DYNAMIC) for requirement in requirements)

@@ -64,6 +64,10 @@ def _dynamic_rounds(package: PackageRoom, spec: str, steps: Steps) -> tuple[str,
         if outcome.returncode not in (0, rpmbuild.UNMET_REQUIREMENTS):
             raise SpecFailed(f"%generate_buildrequires of {spec} failed.", log_tail=outcome.tail)
         path = rpmbuild.generated_requirements_rpm(package)
+        if path is None and outcome.returncode == 0:
+            # Some versions of rpmbuild write that package only when something is missing.
+            steps.say(f"round {number} of %generate_buildrequires: nothing is missing")
+            return seen[-1] if seen else ()
         if path is None:
             raise SpecFailed(f"rpmbuild -br of {spec} made no package with requirements.", log_tail=outcome.tail)
         wanted = capabilities(rpmbuild.requirements(package, path))

@@ -86,11 +86,13 @@ def test_the_samples_build(workspace: Workspace, name: str) -> None:
 
 
 @pytest.mark.promise("2.4", "the same inputs give the same RPMs, bit for bit, also on a second machine's workspace")
-def test_a_second_build_gives_the_same_bytes(hello: Workspace, rootful: Engine, tmp_path: Path) -> None:
-    again = workspace_at(rootful, tmp_path / "again")
-    again.whole(sample("hello"))
+@pytest.mark.parametrize("name", ["hello", "demo-dynamic"])  # with a changelog and without
+def test_a_second_build_gives_the_same_bytes(rootful: Engine, tmp_path: Path, name: str) -> None:
+    first_time, again = (workspace_at(rootful, tmp_path / place) for place in ("first", "again"))
+    for made in (first_time, again):
+        made.whole(sample(name))
     for directory, pattern in (("lock", "buildroot_lock*.json"), ("results", "*.rpm")):
-        first = {path.name: path.read_bytes() for path in (hello.path / directory).glob(pattern)}
+        first = {path.name: path.read_bytes() for path in (first_time.path / directory).glob(pattern)}
         second = {path.name: path.read_bytes() for path in (again.path / directory).glob(pattern)}
         assert first.keys() == second.keys()
         assert [name for name in first if first[name] != second[name]] == []
