@@ -10,12 +10,13 @@ VENV := .venv/bin
 DEMO := build/demo
 # What podman needs in its environment on this host; `make setup` writes it.
 HOST := set -a; . build/host.env; set +a;
-RUN = $(HOST) $(VENV)/hermetic-rpm run -p srpm="$$SRPM" -p target="$$TARGET" -p output="$$OUT"
+RUN = $(HOST) $(VENV)/hermetic-rpm run -p srpm="$$SRPM" -p target="$$TARGET" -p output="$$OUT" -p scratch="$$SCRATCH"
 
 SRPM ?=
 TARGET ?= demo-dnf5-x86_64
 OUT ?= build/results
-export SRPM TARGET OUT
+SCRATCH ?= disk
+export SRPM TARGET OUT SCRATCH
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -33,7 +34,7 @@ distribution: setup
 demo: images distribution ## make the demo distribution and turn its GNU hello into RPMs
 	@SRPM=$$(echo $(DEMO)/srpms/hello-*.src.rpm); export SRPM; $(RUN)
 
-pipeline: srpm-given images $(if $(filter demo-%,$(TARGET)),distribution) ## turn a source RPM into RPMs: SRPM=path [TARGET=name] [OUT=dir]
+pipeline: srpm-given images $(if $(filter demo-%,$(TARGET)),distribution) ## turn a source RPM into RPMs: SRPM=path [TARGET=name] [OUT=dir] [SCRATCH=memory]
 	@$(RUN)
 
 .PHONY: srpm-given

@@ -8,11 +8,14 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from hermetic_rpm.runner.plan import Bind, Plan, StagePlan
+from hermetic_rpm.runner.plan import SCRATCH, Bind, Plan, StagePlan
 
 LABEL = ("hermetic-rpm", "1")
 HOSTNAME = "hermetic-rpm"
 """What a build sees as its host: in the container podman alone may set it."""
+
+TMPFS_OPTIONS = "rw,exec,mode=755"
+"""podman's own are noexec, where no bootstrap could run."""
 
 
 def argv(stage: StagePlan) -> tuple[str, ...]:
@@ -27,6 +30,7 @@ def argv(stage: StagePlan) -> tuple[str, ...]:
         *((f"--pids-limit={stage.pids}",) if stage.pids else ()),
         *((f"--cpus={stage.cpus:g}",) if stage.cpus else ()),
         *((f"--timeout={stage.timeout}",) if stage.timeout else ()),
+        *((f"--tmpfs={SCRATCH}:{TMPFS_OPTIONS}",) if stage.scratch_in_memory else ()),
         *(part for bind in stage.binds for part in ("--mount", _mount(bind))),
         stage.image, *stage.arguments,
     )  # fmt: skip

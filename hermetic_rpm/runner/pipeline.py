@@ -61,6 +61,7 @@ class Stage:
     capabilities: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     resources: Resources = Resources()
+    scratch: str = "disk"
     timeout: int | None = None
     expects: tuple[tuple[str, str], ...] = ()
 
@@ -111,6 +112,7 @@ def _stage(fields: dict[str, Any]) -> Stage:
         capabilities=tuple(fields.get("capabilities", ())),
         environment=tuple(fields.get("environment", {}).items()),
         resources=Resources(**fields.get("resources", {})),
+        scratch=fields.get("scratch", "disk"),
         timeout=fields.get("timeout"),
         expects=tuple(fields.get("expects", {}).items()),
     )

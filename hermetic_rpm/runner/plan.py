@@ -13,6 +13,9 @@ from hermetic_rpm.runner.pipeline import BUILDER, NO_NETWORK, Mount, Pipeline, R
 WRITABLE = ("/run", "/tmp", "/var/tmp")  # noqa: S108 - inside the container
 """Where a stage finds a tmpfs although its root is read-only, as ``podman run --read-only`` has it."""
 
+SCRATCH = "/work"
+"""Where a stage unpacks and builds: a volume of its image unless it is wanted in memory."""
+
 _UNITS = {"k": 10, "m": 20, "g": 30}
 
 
@@ -51,6 +54,7 @@ class StagePlan:
     memory: int | None = None
     pids: int | None = None
     cpus: float | None = None
+    scratch_in_memory: bool = False
     timeout: int | None = None
 
     def __post_init__(self) -> None:
@@ -108,8 +112,16 @@ def _stage(stage: Stage, pipeline: Pipeline, values: Mapping[str, str], exists: 
         memory=_bytes(stage.resources),
         pids=stage.resources.pids,
         cpus=stage.resources.cpus,
+        scratch_in_memory=_in_memory(stage, values),
         timeout=stage.timeout,
     )
+
+
+def _in_memory(stage: Stage, values: Mapping[str, str]) -> bool:
+    place = interpolate(stage.scratch, values)
+    if place not in ("disk", "memory"):
+        raise PipelineInvalid(f"The stage {stage.name} wants its scratch in {place!r}.", solution="Say disk or memory.")
+    return place == "memory"
 
 
 def _refuse_absent(stage: Stage, mounts: tuple[tuple[Mount, Path], ...], exists: Callable[[Path], bool]) -> None:

@@ -18,7 +18,7 @@ from hermetic_rpm.errors import HermeticError, PodmanUnavailable, StageFailed, S
 from hermetic_rpm.runner.command import HOSTNAME, LABEL
 from hermetic_rpm.runner.interrupt import Events
 from hermetic_rpm.runner.lines import LineSplitter
-from hermetic_rpm.runner.plan import WRITABLE, StagePlan
+from hermetic_rpm.runner.plan import SCRATCH, WRITABLE, StagePlan
 
 GRACE_SECONDS = 5
 _AGAIN = "Run the same command again; if it stays, look at what podman itself says."
@@ -225,4 +225,8 @@ def _mounts(stage: StagePlan) -> list[dict[str, Any]]:
         {"type": "bind", "source": str(bind.source), "target": bind.target, "read_only": bind.read_only}
         for bind in stage.binds
     ]
-    return binds + [{"type": "tmpfs", "source": "tmpfs", "target": path} for path in WRITABLE]
+    temporary = [{"type": "tmpfs", "source": "tmpfs", "target": path} for path in WRITABLE]
+    if stage.scratch_in_memory:
+        # podman-py has no key for ``exec``, but hands on what it takes for a propagation as it is.
+        temporary.append({"type": "tmpfs", "source": "tmpfs", "target": SCRATCH, "propagation": "exec"})
+    return binds + temporary

@@ -11,6 +11,8 @@ import pytest
 
 from containers import DEMO, ROOT, TARGETS, Engine, Workspace, rpm_query, runner, sample, workspace_at
 
+SCRATCH = dict(zip(TARGETS, ("disk", "memory"), strict=True))
+
 
 @pytest.mark.promise("2.5", "`hermetic-rpm run` drives the three stages and ends by naming what was made")
 @pytest.mark.promise("2.done", "the RPMs that the pipeline prints are read by `rpm -qp`, for both targets")
@@ -18,7 +20,7 @@ from containers import DEMO, ROOT, TARGETS, Engine, Workspace, rpm_query, runner
 def test_the_runner_turns_a_source_rpm_into_rpms(rootful: Engine, tmp_path: Path, target: str) -> None:
     done = runner(
         "run", "-p", f"srpm={sample('hello')}", "-p", f"target={target}", "-p", f"workspace={tmp_path}/workspace",
-        "-p", f"output={tmp_path}/out", environment=rootful.environment,
+        "-p", f"output={tmp_path}/out", "-p", f"scratch={SCRATCH[target]}", environment=rootful.environment,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-4000:]
     made = [Path(line) for line in done.stdout.splitlines()]

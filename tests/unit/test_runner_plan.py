@@ -123,6 +123,13 @@ def test_limits_are_numbers() -> None:
     assert (made.memory, made.pids, made.cpus) == (2 << 30, 64, 1.5)
 
 
+def test_scratch_is_on_disk_unless_asked_for_in_memory() -> None:
+    assert not any("/work" in part for part in argv(plan()))
+    assert "--tmpfs=/work:rw,exec,mode=755" in argv(plan("scratch: memory"))
+    with pytest.raises(PipelineInvalid, match="wants its scratch in 'quick'"):
+        plan("scratch: ${mode}")
+
+
 def test_the_command_drops_everything_and_names_what_it_keeps() -> None:
     words = argv(plan("capabilities: [SETUID, CHOWN]"))
     assert words[:3] == ("podman", "run", "--rm")
