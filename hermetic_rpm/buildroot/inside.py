@@ -238,16 +238,24 @@ def execute(spec: dict[str, Any]) -> None:
     os.execvpe(spec["argv"][0], spec["argv"], spec["env"])  # noqa: S606
 
 
-def kill_all_of(uid: int) -> None:
-    """End every process of ``uid``: kill(-1) by that very user reaches them all, and no other."""
+def start_killer(uid: int) -> tuple[int, int]:
+    """A process that waits for its pipe to close, then ends every process of ``uid``.
+
+    kill(-1) by that very user reaches them all, and no other.  It is started beforehand,
+    since a fork bomb leaves nobody a process.  Returns its pid and the pipe's end.
+    """
+    waiting, trigger = os.pipe()
     killer = os.fork()
     if killer == 0:
         try:
+            os.close(trigger)
+            os.read(waiting, 1)
             os.setresuid(uid, uid, uid)
             os.kill(-1, signal.SIGKILL)
         finally:
             os._exit(0)
-    os.waitpid(killer, 0)
+    os.close(waiting)
+    return killer, trigger
 
 
 def reap_all() -> int:
@@ -283,6 +291,7 @@ def wait_for(child: int, timeout: int | None) -> int | None:
 def supervise(spec: dict[str, Any]) -> dict[str, Any]:
     """Run the command and report how it ended and how many processes it had left behind."""
     prctl(PR_SET_CHILD_SUBREAPER, 1)
+    killer, trigger = start_killer(spec["uid"]) if spec["uid"] != 0 else (0, -1)
     child = os.fork()
     if child == 0:
         try:
@@ -292,11 +301,12 @@ def supervise(spec: dict[str, Any]) -> dict[str, Any]:
         finally:
             os._exit(127)
     code = wait_for(child, spec["timeout"])
-    if spec["uid"] != 0:
-        kill_all_of(spec["uid"])
-    elif code is None:
-        os.kill(child, signal.SIGKILL)
-    left = reap_all() if spec["uid"] != 0 else 0
+    if killer == 0:
+        if code is None:
+            os.kill(child, signal.SIGKILL)
+        return {"code": code, "left_behind": 0}
+    os.close(trigger)
+    left = reap_all() - 1  # the killer is one of them
     return {"code": code, "left_behind": left - (1 if code is None else 0)}
 
 

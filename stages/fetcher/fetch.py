@@ -146,8 +146,8 @@ def _download(request: Request, lock: Lock, paths: Mapping[Package, Path], downl
         return downloader.fetch(wanted, paths[package])
 
     with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
-        futures = {pool.submit(one, package): package for package in paths}
         try:
+            futures = {pool.submit(one, package): package for package in paths}
             answers = [(futures[done].file_name, done.result()) for done in concurrent.futures.as_completed(futures)]
         except BaseException:
             downloader.end()

@@ -47,9 +47,10 @@ def _work(repository: Path, destination: Path, names: list[str]) -> None:
         package.time_file = package.time_build
         writer.add_pkg(package)
     writer.finish()
-    repomd = createrepo_c.Repomd(str(destination / REPODATA / "repomd.xml"))
-    for record in repomd.records:
-        record.set_timestamp(0)
+    repomd = createrepo_c.Repomd()
+    for record in createrepo_c.Repomd(str(destination / REPODATA / "repomd.xml")).records:
+        record.timestamp = 0  # of a copy: the document itself does not change with its records
+        repomd.set_record(record)
     repomd.set_revision("0")
     (destination / REPODATA / "repomd.xml").write_text(repomd.xml_dump())
 

@@ -40,14 +40,28 @@ from stages.resolver.resolve import Request, resolve
     show_default=True,
     help="Directory for the bootstrap and the buildroot; emptied at the end.",
 )
+@click.option(
+    "--timeout",
+    type=click.IntRange(min=1),
+    default=3600,
+    show_default=True,
+    help="Seconds that the spec's code may take each time it runs.",
+)
 @edge.common_options
 def main(
     srpm: Path, target: str, targets: Path, output: Path, cache: Path | None, scratch: Path,
-    expect: tuple[tuple[str, str], ...], log_format: str,
+    timeout: int, expect: tuple[tuple[str, str], ...], log_format: str,
 ) -> None:  # fmt: skip
     """Find every build dependency of a source RPM and write a lockfile."""
     request = Request(
-        srpm=srpm, target=target, targets=targets, output=output, cache=cache, scratch=scratch, expected=dict(expect)
+        srpm=srpm,
+        target=target,
+        targets=targets,
+        output=output,
+        cache=cache,
+        scratch=scratch,
+        timeout=timeout,
+        expected=dict(expect),
     )
     edge.run("resolver", output, log_format, lambda progress, report: resolve(request, progress, report))
 

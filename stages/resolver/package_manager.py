@@ -38,6 +38,9 @@ COMMAND_OPTIONS = {"dnf5": ("--allowerasing",), "dnf4": ()}
 ADDRESS = re.compile(r"(?i)://|^(https?|ftp|file):")
 """What dnf takes for an address; dnf 4 needs no slashes for that."""
 
+PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+~^:-]*( (<|<=|=|>=|>) [^\s()]+)?")
+"""A name, with a version or without."""
+
 NO_MATCH = re.compile(r"No match for argument: (.+)$")
 NOTHING_PROVIDES = re.compile(r"nothing provides (?:requested )?(.+?)(?: needed by (.+))?$")
 UNAVAILABLE = re.compile(r"(?i)(cannot download|failed to download metadata|cannot prepare internal mirrorlist"
@@ -112,6 +115,10 @@ def escape(requirement: str) -> str:
         raise RequirementRefused(f"The build requirement {requirement[:80]!r} is malformed.")
     if text.startswith(("-", "@")) or text.endswith(".rpm") or ADDRESS.search(text):
         raise RequirementRefused(f"The build requirement {text!r} is no capability: dnf would read it otherwise.")
+    if PLAIN.fullmatch(text):
+        # As a rich dependency it is a capability only.  Bare, dnf5 5.4 also takes a name for that of a program in
+        # /usr/bin, and then for satisfied whatever the version; both take name-version for a package.
+        return f"({text})"
     return re.sub(r"([*?\[])", r"[\1]", text)
 
 
@@ -149,11 +156,13 @@ def explain(tail: tuple[str, ...], requirements: tuple[str, ...]) -> HermeticErr
         )  # fmt: skip
     if any(UNAVAILABLE.search(line) for line in tail):
         return RepositoryUnavailable("A repository of the target cannot be read.", log_tail=tail)
-    what = f" for {', '.join(requirements[:5])}" if requirements else ""
+    what = f" for {', '.join(map(_unescaped, requirements[:5]))}" if requirements else ""
     return PackageManagerFailed(f"The package manager found no set of packages{what}.", log_tail=tail)
 
 
 def _unescaped(text: str) -> str:
+    if text.startswith("(") and PLAIN.fullmatch(text[1:-1]):
+        return text[1:-1]
     return re.sub(r"\[([*?\[])\]", r"\1", text)
 
 

@@ -35,7 +35,10 @@ LOG_NAME = "resolver.log"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """What the resolver was asked to do (paths inside its container)."""
+    """What the resolver was asked to do (paths inside its container).
+
+    ``timeout`` (seconds) is for each time that code of the package runs.
+    """
 
     srpm: Path
     target: str
@@ -43,6 +46,7 @@ class Request:
     output: Path
     cache: Path | None
     scratch: Path
+    timeout: int
     expected: Mapping[str, str]
 
 
@@ -160,7 +164,9 @@ def _find(
         _minimal_buildroot(setup, request, progress)
         rows = bootstrap.installed(setup.boot)
         progress.say(f"{len(rows)} packages")
-    package = PackageRoom(root=setup.boot.buildroot, architecture=setup.target.architecture, log=log)
+    package = PackageRoom(
+        root=setup.boot.buildroot, architecture=setup.target.architecture, log=log, timeout=request.timeout
+    )
     current = [rows]
 
     def install(requirements: tuple[str, ...]) -> bool:

@@ -1,0 +1,138 @@
+"""Source RPMs that attack: each named for what it tries, contained, and gone when the stage ends."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from containers import Workspace
+from hermetic_rpm import errors
+
+pytestmark = pytest.mark.promise(
+    "2.4", "a hostile spec is contained: what it starts ends with it, what it plants is refused"
+)
+
+SPEC = """
+Name: attack
+Version: 1
+Release: 1
+Summary: Attacks
+License: MIT
+BuildArch: noarch
+{preamble}
+%description
+Attacks.
+%prep
+{prep}
+%build
+{build}
+%install
+mkdir -p %{{buildroot}}/usr/share/attack
+date -u -d @0 > %{{buildroot}}/usr/share/attack/date
+{install}
+%files
+/usr/share/attack
+%changelog
+* Mon Jun 02 2025 A <a@example.com> - 1-1
+- B
+"""
+
+
+@pytest.fixture
+def attack(tmp_path: Path):
+    """Make a source RPM whose spec has the given lines."""
+
+    def make(*, preamble: str = "", prep: str = "", build: str = "", install: str = "") -> Path:
+        spec = tmp_path / "attack.spec"
+        spec.write_text(SPEC.format(preamble=preamble, prep=prep, build=build, install=install))
+        subprocess.run(
+            ["rpmbuild", "-bs", "--quiet", "--define", f"_topdir {tmp_path}/top", spec], check=True, capture_output=True
+        )
+        return next((tmp_path / "top/SRPMS").glob("*.src.rpm"))
+
+    return make
+
+
+@pytest.fixture
+def minimal(hello_copy: Workspace) -> Workspace:
+    """The lock and repository of a minimal buildroot; without its sidecar it is bound to no source RPM."""
+    (hello_copy.path / "lock/buildroot_lock.sources.json").unlink()
+    return hello_copy
+
+
+def test_a_spec_that_loops_is_ended(workspace: Workspace, attack) -> None:
+    srpm = attack(prep="%(if test -d /builddir; then sleep 1000; fi)")
+    done = workspace.resolve(srpm, "demo-dnf5-x86_64", "--timeout", "3")
+    assert done.returncode == errors.BuildTimeout.exit_code, done.stderr[-3000:]
+    assert "was ended after 3 seconds" in done.stderr
+
+
+def test_daemons_end_with_the_build(minimal: Workspace, attack) -> None:
+    srpm = attack(
+        build="# rpmbuild ends the jobs of its own shell, so these are nobody's jobs\nfor i in 1 2 3; do (setsid sh -c 'trap \"\" TERM HUP INT; exec sleep 1000' </dev/null &); done"
+    )
+    done = minimal.build(srpm)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "ended 3 processes that were left behind" in (minimal.path / "results/build.log").read_text()
+
+
+def test_a_fork_bomb_is_ended_in_time(minimal: Workspace, attack) -> None:
+    srpm = attack(build="bomb() { bomb | bomb & }; bomb; sleep 1000")
+    done = minimal.build(srpm, "--timeout", "5")
+    assert done.returncode in {errors.BuildTimeout.exit_code, errors.BuildFailed.exit_code}, done.stderr[-3000:]
+    assert minimal.result("results")["status"] == "failed"
+
+
+def test_killing_everything_in_reach_kills_only_the_build(minimal: Workspace, attack) -> None:
+    srpm = attack(build="kill -9 1 $PPID 2>&1 || :; kill -9 -1")
+    done = minimal.build(srpm)
+    assert done.returncode == errors.BuildFailed.exit_code, done.stderr[-3000:]
+    assert minimal.result("results")["error"]["kind"] == "BuildFailed"
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [
+        "ln -s /etc/passwd /builddir/build/RPMS/evil-1-1.noarch.rpm",
+        "mkfifo /builddir/build/RPMS/evil-1-1.noarch.rpm",
+        "mkdir /builddir/build/RPMS/evil-1-1.noarch.rpm",
+        "echo no rpm > /builddir/build/RPMS/evil-1-1.noarch.rpm",
+        "touch '/builddir/build/RPMS/-evil 1-1.noarch.rpm'",
+    ],
+)
+def test_what_is_planted_among_the_results_is_refused(minimal: Workspace, attack, plant: str) -> None:
+    srpm = attack(install=plant)
+    done = minimal.build(srpm)
+    assert done.returncode == errors.BuildFailed.exit_code, done.stderr[-3000:]
+    assert "Traceback" not in done.stderr
+    assert list((minimal.path / "results").glob("*.rpm")) == []
+
+
+def test_a_link_in_place_of_the_results_directory_leads_nowhere(minimal: Workspace, attack) -> None:
+    srpm = attack(install="mv /builddir/build/RPMS /builddir/build/moved; ln -s /etc /builddir/build/RPMS")
+    assert minimal.build(srpm).returncode == errors.BuildFailed.exit_code
+
+
+def test_the_stage_and_its_secrets_cannot_be_looked_at(minimal: Workspace, attack) -> None:
+    """/proc shows other processes of the container, but nothing of what is theirs."""
+    look = (
+        "for p in /proc/[0-9]*; do test $(stat -c %u $p) = 1000 && continue; "
+        "for f in environ root/etc cwd/. fd/0 mem maps; do "
+        "if cat $p/$f > /dev/null 2>&1 || ls $p/$f/ > /dev/null 2>&1; then echo SEEN $p/$f; fi; done; done; echo LOOKED"
+    )
+    srpm = attack(build=look)
+    assert minimal.build(srpm).returncode == 0
+    log = (minimal.path / "results/build.log").read_text().splitlines()
+    assert "LOOKED" in log
+    assert [line for line in log if line.startswith("SEEN")] == []
+
+
+def test_nothing_of_an_attack_is_left_on_the_host(minimal: Workspace, attack) -> None:
+    srpm = attack(build="sleep 1000 & echo x > /tmp/attack-was-here || :; touch /var/tmp/attack-was-here || :")
+    minimal.build(srpm)
+    assert not Path("/tmp/attack-was-here").exists()
+    assert not Path("/var/tmp/attack-was-here").exists()
+    left = minimal.engine.run("podman", "ps", "--all", "--quiet", "--filter", f"volume={minimal.path}/results")
+    assert left.stdout == ""
