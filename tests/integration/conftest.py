@@ -1,0 +1,62 @@
+"""Real packages and images of the demo distribution for tests with real servers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hermetic_rpm.image.manifest import Image
+from tests.support import fetching, images
+
+
+@pytest.fixture(scope="session")
+def demo() -> Path:
+    """The demo distribution (`make test` makes it first)."""
+    if not (fetching.DEMO / "stamp").is_file():
+        pytest.skip("build/demo is missing: run `make distribution`")
+    return fetching.DEMO
+
+
+@pytest.fixture(scope="session")
+def tiny_layout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small image in the OCI layout, tag ``latest``."""
+    return images.oci_layout(tmp_path_factory.mktemp("tiny") / "oci", {"etc/os-release": b"NAME=tiny\n"})
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_layout: Path, tmp_path_factory: pytest.TempPathFactory) -> Image:
+    """The same image as skopeo copies it."""
+    return fetching.copied(f"oci:{tiny_layout}:latest", tmp_path_factory.mktemp("tiny-dir") / "image")
+
+
+@pytest.fixture(scope="session")
+def own_podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ...]]:
+    """podman with a storage of its own, gone at the end."""
+    place = tmp_path_factory.mktemp("podman")
+    podman = ("podman", "--root", str(place / "root"), "--runroot", str(place / "run"))
+    if os.geteuid() != 0 or shutil.which("podman") is None:
+        pytest.skip("needs podman and root")
+    yield podman
+    subprocess.run((*podman, "rmi", "--all", "--force"), check=False, capture_output=True)
+    subprocess.run(("umount", place / "root/overlay"), check=False, capture_output=True)
+
+
+@pytest.fixture(scope="session")
+def demo_images(demo: Path, own_podman: tuple[str, ...]) -> dict[str, str]:
+    """The ids of the demo's bootstrap images in `own_podman`, by name."""
+    found = {}
+    for name in ("dnf5", "dnf4"):
+        command = (*own_podman, "pull", "--quiet", f"oci:{demo / 'images' / name}:latest")
+        found[name] = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1]
+    return found
+
+
+@pytest.fixture(scope="session")
+def demo_in_podman(own_podman: tuple[str, ...], demo_images: dict[str, str]) -> tuple[str, ...]:
+    """The command that runs a program in the demo's dnf5 image; the image is its last word."""
+    return (*own_podman, "run", "--rm", "--network=none", demo_images["dnf5"])

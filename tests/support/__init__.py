@@ -1,0 +1,1 @@
+"""What tests share: values of a lock, real servers with faults, the generator of docs/status.md."""
