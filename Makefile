@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup images demo pipeline lint test clean
+.PHONY: help setup images demo pipeline lint test status clean
 
 PYTHON ?= python3
 VENV := .venv/bin
@@ -49,7 +49,10 @@ lint: setup ## check style, types and shell scripts
 	@$(VENV)/shellcheck .ci/run
 
 test: images distribution lint ## lint, then the unit, integration and end-to-end tests
-	@$(HOST) $(VENV)/python -m pytest
+	@$(HOST) $(VENV)/python -m pytest --status build/status.md
+
+status: test ## run all tests, and write docs/status.md from what they proved
+	@cp build/status.md docs/status.md
 
 clean: ## remove build/ and the containers and images of this project
 	@$(PYTHON) -m setup clean

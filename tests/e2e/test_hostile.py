@@ -70,9 +70,9 @@ def test_a_spec_that_loops_is_ended(workspace: Workspace, attack) -> None:
 
 
 def test_daemons_end_with_the_build(minimal: Workspace, attack) -> None:
-    srpm = attack(
-        build="# rpmbuild ends the jobs of its own shell, so these are nobody's jobs\nfor i in 1 2 3; do (setsid sh -c 'trap \"\" TERM HUP INT; exec sleep 1000' </dev/null &); done"
-    )
+    # rpmbuild ends the jobs of its own shell, so these are nobody's jobs.
+    daemon = """(setsid sh -c 'trap "" TERM HUP INT; exec sleep 1000' </dev/null &)"""
+    srpm = attack(build=f"for i in 1 2 3; do {daemon}; done")
     done = minimal.build(srpm)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "ended 3 processes that were left behind" in (minimal.path / "results/build.log").read_text()
