@@ -151,7 +151,9 @@ class LockInvalid(HermeticError):
     """The lockfile or its sidecar does not conform to its schema, or says what nobody may say."""
 
     exit_code = 40
-    default_solution = "Resolve again; a lockfile is written by a resolver, not by hand."
+    default_solution = (
+        "Resolve again: a lockfile has the format 1.1.0, with its bootstrap image, as a resolver writes it."
+    )
 
 
 class LockMismatch(HermeticError):

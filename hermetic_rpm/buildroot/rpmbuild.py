@@ -199,7 +199,16 @@ def generated_requirements_rpm(package: PackageRoom) -> str | None:
 
 def requirements(package: PackageRoom, path: str) -> tuple[str, ...]:
     """The requirements of a (source) RPM in the buildroot, sorted, each as rpm prints it."""
-    done = sandbox.run(room(package), ("rpm", "-qp", "--requires", path))
+    return _dependencies(package, path, "--requires")
+
+
+def conflicts(package: PackageRoom, path: str) -> tuple[str, ...]:
+    """The conflicts of a (source) RPM in the buildroot, sorted, each as rpm prints it."""
+    return _dependencies(package, path, "--conflicts")
+
+
+def _dependencies(package: PackageRoom, path: str, kind: str) -> tuple[str, ...]:
+    done = sandbox.run(room(package), ("rpm", "-qp", kind, path))
     if done.returncode != 0:
-        raise SpecFailed(f"The requirements of {path} cannot be read.", log_tail=done.tail)
+        raise SpecFailed(f"The dependencies of {path} cannot be read.", log_tail=done.tail)
     return tuple(sorted({line.strip() for line in done.stdout.splitlines() if line.strip()}))

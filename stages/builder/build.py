@@ -28,6 +28,7 @@ from stages.builder.logs import Logs
 
 REPOSITORY = "/hermetic_repo"
 NEEDED = re.compile(r"^\s+(\S.*) is needed by \S+$")
+CONFLICTS = re.compile(r"^\s+(\S.*) conflicts with \S+$")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,11 +135,18 @@ def _rpmbuild(package: PackageRoom, lock: Lock, srpm: Path, progress: Progress) 
     is_dynamic = any(requirement.startswith(rpmbuild.DYNAMIC) for requirement in requirements)
     outcome = rpmbuild.rpmbuild(package, spec, "-ba" if is_dynamic else "-bb")
     if outcome.returncode != 0:
-        raise _failure(outcome, srpm)
+        raise failure(outcome, srpm)
 
 
-def _failure(outcome: Outcome, srpm: Path) -> BuildFailed | RequirementNotLocked:
+def failure(outcome: Outcome, srpm: Path) -> BuildFailed | RequirementNotLocked:
+    """The error that rpmbuild's last lines mean: pure."""
     needed = [found[1] for line in outcome.tail if (found := NEEDED.match(line))]
     if needed:
         return RequirementNotLocked(f"{srpm.name} needs what is not locked: {', '.join(needed)}.")
+    conflicts = [found[1] for line in outcome.tail if (found := CONFLICTS.match(line))]
+    if conflicts:
+        return BuildFailed(
+            f"The BuildConflicts of {srpm.name} forbid what is locked: {', '.join(conflicts)}.",
+            solution="The resolver does not remove packages for BuildConflicts; choose a target without them.",
+        )
     return BuildFailed(f"rpmbuild of {srpm.name} ended with status {outcome.returncode}.", log_tail=outcome.tail)

@@ -47,7 +47,10 @@ def resolve(package: PackageRoom, spec: str, steps: Steps) -> Requirements:
 def _static_rounds(package: PackageRoom, spec: str, steps: Steps) -> tuple[tuple[str, ...], bool]:
     seen: list[tuple[str, ...]] = []
     for number in range(1, MAX_ROUNDS + 1):
-        found = rpmbuild.requirements(package, rpmbuild.source_rpm(package, spec))
+        srpm = rpmbuild.source_rpm(package, spec)
+        found = rpmbuild.requirements(package, srpm)
+        if number == 1 and (conflicts := rpmbuild.conflicts(package, srpm)):
+            steps.say(f"BuildConflicts are not acted upon: {', '.join(conflicts)}; rpmbuild fails if one is installed")
         wanted = capabilities(found)
         steps.say(f"round {number} of the spec: {_count(wanted)}{_news(seen, wanted)}")
         seen.append(wanted)

@@ -28,6 +28,7 @@ class FakePackage:
         self.installed: frozenset[str] = frozenset()
         self.options: list[tuple[str, ...]] = []
         self.said: list[str] = []
+        self.conflicts: tuple[str, ...] = ()
 
     def install(self, wanted: tuple[str, ...]) -> bool:
         before = self.installed
@@ -58,6 +59,7 @@ def resolve(
     monkeypatch.setattr(rpmbuild, "source_rpm", lambda _package, _spec: "static")
     monkeypatch.setattr(rpmbuild, "generated_requirements_rpm", lambda _package: path)
     monkeypatch.setattr(rpmbuild, "requirements", package.requirements)
+    monkeypatch.setattr(rpmbuild, "conflicts", lambda _package, _path: package.conflicts)
     monkeypatch.setattr(rpmbuild, "rpmbuild", package.rpmbuild)
     return loop.resolve(room, "x.spec", Steps(install=package.install, say=package.said.append))
 
@@ -140,3 +142,10 @@ def test_a_failing_generator_is_told(monkeypatch: pytest.MonkeyPatch, room: Pack
 def test_a_generator_that_leaves_no_package_is_told(monkeypatch: pytest.MonkeyPatch, room: PackageRoom) -> None:
     with pytest.raises(SpecFailed, match="made no package with requirements"):
         resolve(monkeypatch, room, FakePackage(lambda _installed: (DYNAMIC,), nothing), path=None)
+
+
+def test_build_conflicts_are_told_once(monkeypatch: pytest.MonkeyPatch, room: PackageRoom) -> None:
+    package = FakePackage(lambda _: ("make",), lambda _: ())
+    package.conflicts = ("cmake < 3",)
+    resolve(monkeypatch, room, package)
+    assert [line for line in package.said if "cmake < 3" in line] == [package.said[0]]
