@@ -64,9 +64,15 @@ def writing_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFull(f"No space left for {path}.") from error
-        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ENOENT):
             raise OutputRefused(f"{path} cannot be written: {error.strerror}.") from error
         raise
+
+
+def scratch_directory(parent: Path, prefix: str) -> Path:
+    """A fresh directory below ``parent``; raises `OutputRefused` if there is no such directory."""
+    with writing_errors(parent):
+        return Path(tempfile.mkdtemp(dir=parent, prefix=prefix))
 
 
 def open_inside(root: Path, relative: str) -> int:

@@ -9,17 +9,21 @@ from __future__ import annotations
 import collections
 import json
 import os
+import selectors
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from hermetic_rpm.errors import CommandFailed, ToolMissing
 
 TAIL_LINES = 40
 MAX_LINE_BYTES = 64 * 1024
+MAX_CAPTURE_BYTES = 64 << 20
 
 SCRUBBED = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 """The environment of a command for which nobody says otherwise."""
@@ -49,7 +53,6 @@ def run(
     check: bool = True,
     on_line: Callable[[str], None] | None = None,
     pass_fds: Sequence[int] = (),
-    timeout: float | None = None,
 ) -> Completed:
     """Run ``argv`` to its end.
 
@@ -57,13 +60,13 @@ def run(
     (and ``Completed.stdout`` stays empty); without it, stdout is returned and stderr kept as tail.
 
     Raises `ToolMissing` if the program does not exist and, if ``check``, `CommandFailed`
-    for an exit status other than 0.  ``timeout`` (seconds) raises `subprocess.TimeoutExpired`.
+    for an exit status other than 0 or for more than `MAX_CAPTURE_BYTES` of output to return.
     """
     command = tuple(str(part) for part in argv)
     environment = dict(SCRUBBED if env is None else env)
     try:
         if on_line is None:
-            done = _capture(command, environment, cwd, stdin, pass_fds, timeout)
+            done = _capture(command, environment, cwd, stdin, pass_fds)
         else:
             done = _stream(command, environment, cwd, stdin, pass_fds, on_line)
     except FileNotFoundError as error:
@@ -85,15 +88,48 @@ def _capture(
     cwd: Path | None,
     stdin: bytes | None,
     pass_fds: Sequence[int],
-    timeout: float | None,
 ) -> Completed:
-    done = subprocess.run(
-        argv, env=env, cwd=cwd, input=stdin, stdin=None if stdin is not None else subprocess.DEVNULL,
-        capture_output=True, check=False, pass_fds=pass_fds, timeout=timeout,
-    )  # fmt: skip
-    stderr = done.stderr.decode(errors="replace").splitlines()
-    tail = tuple((stderr or done.stdout.decode(errors="replace").splitlines())[-TAIL_LINES:])
-    return Completed(argv=argv, returncode=done.returncode, stdout=done.stdout.decode(errors="replace"), tail=tail)
+    """Hold at most `MAX_CAPTURE_BYTES` of stdout and the end of stderr, whatever the program prints."""
+    out, err = bytearray(), bytearray()
+    with tempfile.TemporaryFile() as given:
+        given.write(stdin or b"")
+        given.seek(0)
+        with subprocess.Popen(
+            argv, env=env, cwd=cwd, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=pass_fds
+        ) as child:
+            try:
+                for stream, piece in _pieces(child):
+                    (out if stream is child.stdout else err).extend(piece)
+                    del err[:-MAX_LINE_BYTES]
+                    _refuse_flood(argv, len(out))
+            except BaseException:
+                child.kill()
+                raise
+    text = out.decode(errors="replace")
+    tail = tuple((err.decode(errors="replace").splitlines() or text.splitlines())[-TAIL_LINES:])
+    return Completed(argv=argv, returncode=child.returncode, stdout=text, tail=tail)
+
+
+def _refuse_flood(argv: tuple[str, ...], size: int) -> None:
+    if size > MAX_CAPTURE_BYTES:
+        raise CommandFailed(
+            f"This command printed more than {MAX_CAPTURE_BYTES >> 20} MiB:\n  {paste(argv)}",
+            solution="Whatever it reads is not what it should be.",
+        )
+
+
+def _pieces(child: subprocess.Popen[bytes]) -> Iterator[tuple[IO[bytes], bytes]]:
+    """What a child prints as it comes, stream by stream."""
+    with selectors.DefaultSelector() as selector:
+        for stream in (child.stdout, child.stderr):
+            assert stream is not None
+            selector.register(stream, selectors.EVENT_READ, stream)
+        while selector.get_map():
+            for key, _ in selector.select():
+                if piece := os.read(key.fd, MAX_LINE_BYTES):
+                    yield key.data, piece
+                else:
+                    selector.unregister(key.fileobj)
 
 
 def _stream(

@@ -77,7 +77,7 @@ class Progress:
         if level == "output":
             return f"  | {printable(message)}"
         mark = {"info": "", "warning": "warning: ", "error": "error: "}[level]
-        return f"{self.stage}: {mark}{message}"
+        return f"{self.stage}: {mark}{printable(message)}"
 
 
 def printable(text: str) -> str:

@@ -77,6 +77,8 @@ def check_source_rpm(path: Path) -> Header:
     Raises `SrpmMissing`, `NotAnRpm`, `BinaryRpm` or `DamagedRpm`.
     """
     try:
+        if not path.is_file():
+            raise SrpmMissing(f"{path} is no file.")
         with path.open("rb") as stream:
             lead = stream.read(96)
     except OSError as error:

@@ -32,11 +32,12 @@ class CommandLog:
         """Add a line."""
         if self.size >= MAX_LOG_BYTES:
             return
-        self.size += len(text) + 1
+        line = f"{text}\n".encode()
+        self.size += len(line)
         if self.size >= MAX_LOG_BYTES:
-            text = "hermetic-rpm: this log is full, the rest is dropped"
+            line = b"hermetic-rpm: this log is full, the rest is dropped\n"
         with writing_errors(self.path):
-            self.stream.write(f"{text}\n".encode())
+            self.stream.write(line)
 
     def state(self, text: str) -> None:
         """Add a line with the time, for logs that tell when."""

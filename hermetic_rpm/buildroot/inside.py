@@ -34,6 +34,31 @@ MNT_DETACH = 2
 PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 24, 36, 38
 SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "ppc64le": 203, "s390x": 217, "riscv64": 41}
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
+PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
+BPF_LOAD, BPF_EQUAL, BPF_RETURN = 0x20, 0x15, 0x06
+OFFSET_ARCHITECTURE, OFFSET_FIRST_ARGUMENT = 4, 16
+ALLOW, REFUSE_FAMILY, REFUSE_CALL = 0x7FFF0000, 0x00050000 | 97, 0x00050000 | 38
+"""SECCOMP_RET_ALLOW, and SECCOMP_RET_ERRNO with EAFNOSUPPORT or ENOSYS."""
+
+FAMILIES = (1, 2, 10, 16, 38)
+"""AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_ALG."""
+
+IO_URING_SETUP, X32 = 425, 0x40000000
+SYSTEM_CALLS = {
+    "x86_64": (
+        (0xC000003E, (41, 53, X32 | 41, X32 | 53), (IO_URING_SETUP, X32 | IO_URING_SETUP)),
+        (0x40000003, (359, 360), (102, IO_URING_SETUP)),
+    ),
+    "aarch64": ((0xC00000B7, (198, 199), (IO_URING_SETUP,)), (0x40000028, (281, 288), (102, IO_URING_SETUP))),
+    "ppc64le": ((0xC0000015, (326, 333), (102, IO_URING_SETUP)),),
+    "s390x": ((0x80000016, (359, 360), (102, IO_URING_SETUP)), (0x00000016, (359, 360), (102, IO_URING_SETUP))),
+    "riscv64": ((0xC00000F3, (198, 199), (IO_URING_SETUP,)),),
+}
+"""By machine: AUDIT_ARCH, the calls that make sockets (socket, socketpair), the calls that are refused."""
+
+UNSIGNALLED = 65533
+"""A user id that nobody has: of the container's range (65536 ids) the last but two."""
+
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 KEPT_FLAGS = {
     os.ST_NOSUID: MS_NOSUID, os.ST_NODEV: MS_NODEV, os.ST_NOEXEC: MS_NOEXEC, os.ST_NOATIME: MS_NOATIME,
@@ -210,6 +235,37 @@ def set_limits(limits: dict[str, int]) -> None:
         resource.setrlimit(number, (value, value))
 
 
+def socket_filter(machine: str) -> bytes:
+    """A seccomp filter (struct sock_filter[]) that lets only sockets of the network namespace be made.
+
+    AF_VSOCK reaches the hypervisor from any network namespace.  io_uring makes sockets without
+    the system call, and 32-bit ``socketcall`` hides the family from a filter: both are refused.
+    """
+    program = [(BPF_LOAD, 0, 0, OFFSET_ARCHITECTURE)]
+    for architecture, calls, refused in SYSTEM_CALLS[machine]:
+        family = OFFSET_FIRST_ARGUMENT + (4 if sys.byteorder == "big" else 0)
+        section = [(BPF_LOAD, 0, 0, 0)]
+        section += [step for call in refused for step in ((BPF_EQUAL, 0, 1, call), (BPF_RETURN, 0, 0, REFUSE_CALL))]
+        count = len(calls)
+        section += [(BPF_EQUAL, count - index, 0, call) for index, call in enumerate(calls)]
+        section += [(BPF_RETURN, 0, 0, ALLOW), (BPF_LOAD, 0, 0, family)]
+        section += [step for known in FAMILIES for step in ((BPF_EQUAL, 0, 1, known), (BPF_RETURN, 0, 0, ALLOW))]
+        section.append((BPF_RETURN, 0, 0, REFUSE_FAMILY))
+        program += [(BPF_EQUAL, 0, len(section), architecture), *section]
+    program.append((BPF_RETURN, 0, 0, REFUSE_CALL))
+    return b"".join(struct.pack("=HBBI", *step) for step in program)
+
+
+def refuse_sockets(machine: str) -> None:
+    """Install `socket_filter` for this process and all it starts."""
+    code = socket_filter(machine)
+    instructions = ctypes.create_string_buffer(code, len(code))
+    program = ctypes.create_string_buffer(struct.pack("@HP", len(code) // 8, ctypes.addressof(instructions)))
+    if LIBC.prctl(PR_SET_SECCOMP, ctypes.c_ulong(SECCOMP_MODE_FILTER), program, 0, 0) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"seccomp: {os.strerror(number)}")
+
+
 def drop_everything(uid: int, gid: int) -> None:
     """Become ``uid`` for good: no groups, no capability in any set, no way to regain one."""
     with open("/proc/sys/kernel/cap_last_cap", "rb") as stream:
@@ -220,6 +276,7 @@ def drop_everything(uid: int, gid: int) -> None:
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
     prctl(PR_SET_NO_NEW_PRIVS, 1)
+    refuse_sockets(os.uname().machine)
 
 
 def execute(spec: dict[str, Any]) -> None:
@@ -238,24 +295,15 @@ def execute(spec: dict[str, Any]) -> None:
     os.execvpe(spec["argv"][0], spec["argv"], spec["env"])  # noqa: S606
 
 
-def start_killer(uid: int) -> tuple[int, int]:
-    """A process that waits for its pipe to close, then ends every process of ``uid``.
+def kill_all_of(uid: int) -> None:
+    """End every process of ``uid``, and no other: from here on this process is of no other use.
 
-    kill(-1) by that very user reaches them all, and no other.  It is started beforehand,
-    since a fork bomb leaves nobody a process.  Returns its pid and the pipe's end.
+    The effective id decides whom kill(-1) reaches; real and saved ones decide who may signal
+    this process: nobody.  Nothing is forked, since a fork bomb leaves nobody a process.
     """
-    waiting, trigger = os.pipe()
-    killer = os.fork()
-    if killer == 0:
-        try:
-            os.close(trigger)
-            os.read(waiting, 1)
-            os.setresuid(uid, uid, uid)
-            os.kill(-1, signal.SIGKILL)
-        finally:
-            os._exit(0)
-    os.close(waiting)
-    return killer, trigger
+    os.setresuid(UNSIGNALLED, uid, UNSIGNALLED)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(-1, signal.SIGKILL)
 
 
 def reap_all() -> int:
@@ -291,7 +339,6 @@ def wait_for(child: int, timeout: int | None) -> int | None:
 def supervise(spec: dict[str, Any]) -> dict[str, Any]:
     """Run the command and report how it ended and how many processes it had left behind."""
     prctl(PR_SET_CHILD_SUBREAPER, 1)
-    killer, trigger = start_killer(spec["uid"]) if spec["uid"] != 0 else (0, -1)
     child = os.fork()
     if child == 0:
         try:
@@ -301,13 +348,12 @@ def supervise(spec: dict[str, Any]) -> dict[str, Any]:
         finally:
             os._exit(127)
     code = wait_for(child, spec["timeout"])
-    if killer == 0:
+    if spec["uid"] == 0:
         if code is None:
             os.kill(child, signal.SIGKILL)
         return {"code": code, "left_behind": 0}
-    os.close(trigger)
-    left = reap_all() - 1  # the killer is one of them
-    return {"code": code, "left_behind": left - (1 if code is None else 0)}
+    kill_all_of(spec["uid"])
+    return {"code": code, "left_behind": reap_all() - (1 if code is None else 0)}
 
 
 def main() -> int:

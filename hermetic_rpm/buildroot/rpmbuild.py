@@ -207,8 +207,14 @@ def conflicts(package: PackageRoom, path: str) -> tuple[str, ...]:
     return _dependencies(package, path, "--conflicts")
 
 
+def _query_room(package: PackageRoom) -> Sandbox:
+    """The sandbox for questions: with a home whose macros the package cannot have written."""
+    base = room(package)
+    return replace(base, cwd="/", environment=tuple((k, "/" if k == "HOME" else v) for k, v in base.environment))
+
+
 def _dependencies(package: PackageRoom, path: str, kind: str) -> tuple[str, ...]:
-    done = sandbox.run(room(package), ("rpm", "-qp", kind, path))
+    done = sandbox.run(_query_room(package), ("rpm", "-qp", kind, path))
     if done.returncode != 0:
         raise SpecFailed(f"The dependencies of {path} cannot be read.", log_tail=done.tail)
     return tuple(sorted({line.strip() for line in done.stdout.splitlines() if line.strip()}))

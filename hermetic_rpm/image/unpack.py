@@ -60,6 +60,8 @@ def apply_whiteouts(destination: Path, names: tuple[str, ...]) -> None:
             continue
         if ".." in path.parts or path.is_absolute() or _behind_link(destination, path.parent):
             raise ImageInvalid(f"A whiteout of the image leads out of it: {name}.")
+        if path.name.removeprefix(WHITEOUT) in ("", ".", ".."):
+            raise ImageInvalid(f"A whiteout of the image leads out of it: {name!r}.")
         _remove(destination / path)
         if path.name == OPAQUE:
             _clear(destination, path.parent, brought)

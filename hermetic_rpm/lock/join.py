@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
@@ -21,7 +23,7 @@ def load(path: Path) -> Lock:
     lock_bytes = read_bytes(path, LockInvalid)
     locked = lockfile.parse(lock_bytes, str(path))
     sidecar_path = path.with_name(sidecar.SIDECAR_NAME)
-    if not sidecar_path.exists():
+    if not os.path.lexists(sidecar_path):
         return Lock(
             lockfile=locked, sidecar=None, packages=packages(locked, None),
             lockfile_sha256=lockfile.sha256(lock_bytes), sidecar_sha256=None,
@@ -65,7 +67,7 @@ def packages(locked: Lockfile, beside: Sidecar | None) -> tuple[Package, ...]:
         _file_name(rpm, source.location if source is not None else urlsplit(rpm.url).path)
         for rpm, source in zip(locked.rpms, sources, strict=True)
     ]
-    doubles = {name for name in names if names.count(name) > 1} if len(set(names)) != len(names) else set()
+    doubles = {name for name, count in Counter(names).items() if count > 1}
     names = [
         f"{rpm.sigmd5[:12]}-{name}" if name in doubles else name for rpm, name in zip(locked.rpms, names, strict=True)
     ]

@@ -6,6 +6,7 @@ import difflib
 import hashlib
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from hermetic_rpm.document import checked, parse_yaml, read_bytes
 from hermetic_rpm.errors import TargetInvalid, TargetUnknown
@@ -85,6 +86,11 @@ def _refuse_unsafe(repositories: tuple[Repository, ...], place: str) -> None:
     if len(set(ids)) != len(ids):
         raise TargetInvalid(f"{place}: two repositories have one id.")
     for repository in repositories:
+        if any("$" in url or urlsplit(url).username for url in (*repository.baseurl, *repository.gpgkey)):
+            raise TargetInvalid(
+                f"{place}: repository {repository.id} has an address with a variable or a password in it.",
+                solution="Write addresses out, since they are recorded in the lockfile; never write a password there.",
+            )
         if repository.gpgcheck and not repository.gpgkey:
             raise TargetInvalid(
                 f"{place}: repository {repository.id} has gpgcheck on but names no gpgkey.",

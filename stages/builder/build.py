@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import shutil
 import socket
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from hermetic_rpm import files
 from hermetic_rpm.buildroot import bootstrap, rpmbuild, sandbox
 from hermetic_rpm.buildroot.bootstrap import Bootstrap
 from hermetic_rpm.buildroot.rpmbuild import PackageRoom
@@ -50,21 +50,26 @@ def build(request: Request, progress: Progress, report: Report) -> None:
     collect.remove_earlier(request.output)
     with logs.open_logs(request.output, progress) as log:
         with log.phase("check"):
-            lock, image = _check(request, report)
-        scratch = Path(tempfile.mkdtemp(dir=request.scratch, prefix="build-"))
+            lock, image = _check(request, report, progress)
+        scratch = files.scratch_directory(request.scratch, "build-")
         try:
             _build(request, lock, image, scratch, log, report)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _check(request: Request, report: Report) -> tuple[Lock, Image]:
+def _check(request: Request, report: Report, progress: Progress) -> tuple[Lock, Image]:
     interfaces = tuple(sorted(name for _, name in socket.if_nameindex()))
     report.facts["network_interfaces_outside"] = list(interfaces)
     if request.require_no_network and interfaces != ("lo",):
         raise NetworkPresent(f"The builder has the network interfaces {', '.join(interfaces)}.")
     lock = join.load(request.lockfile)
     join.expect(lock, request.expected)
+    report.facts["sidecar"] = lock.sidecar is not None
+    if lock.sidecar is None:
+        progress.warn(
+            "this lock has no sidecar: only sigmd5 and NEVRA can be checked, and not whether this is the resolved SRPM"
+        )
     report.inputs["lockfile"] = lock.lockfile_sha256
     if lock.sidecar_sha256 is not None:
         report.inputs["sidecar"] = lock.sidecar_sha256

@@ -34,6 +34,8 @@ def results(buildroot: Path, output: Path) -> tuple[Path, ...]:
             for name in names_inside(buildroot, f"{TOPDIR[1:]}/{directory}")
             if name.endswith(".rpm") and not name.endswith(".buildreqs.nosrc.rpm")
         ]
+        if len(set(names)) != len(names):
+            raise BuildFailed("rpmbuild made two packages of one name.", solution="Look for it in RPMS and SRPMS.")
         if not any(not name.endswith(".src.rpm") for name in names):
             raise BuildFailed("rpmbuild ended well but made no package.", solution="Does the spec have %files?")
         unsound = [header for header in rpmfile.inspect([waiting / name for name in names]) if header.problem]

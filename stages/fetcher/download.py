@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 
 from hermetic_rpm.files import CHUNK_BYTES, writing_errors
@@ -22,6 +24,7 @@ from stages.fetcher.sources import Origin, is_allowed
 
 ATTEMPTS = 4
 REDIRECTS = 5
+SLOW_BYTES_PER_SECOND, SLOW_AFTER_SECONDS = 1024, 60
 TIMEOUT_SECONDS = (20, 60)
 """For connecting, and without a byte."""
 
@@ -104,11 +107,21 @@ class Downloader:
             return
         try:
             with self._open(url) as answer:
-                yield from answer.iter_content(CHUNK_BYTES // 4)
+                yield from self._body(answer)
         except requests.exceptions.SSLError as error:
             raise WrongAnswerError(f"TLS failed: {_short(error)}") from error
-        except requests.exceptions.RequestException as error:
+        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
             raise WrongAnswerError(_short(error), again=True) from error
+
+    def _body(self, answer: requests.Response) -> Iterator[bytes]:
+        """The bytes as they come, so that it can be ended at any time; a server that only drips is given up."""
+        started, size = time.monotonic(), 0
+        while piece := answer.raw.read1(CHUNK_BYTES // 4):
+            size += len(piece)
+            yield piece
+            seconds = time.monotonic() - started
+            if seconds > SLOW_AFTER_SECONDS and size < seconds * SLOW_BYTES_PER_SECOND:
+                raise WrongAnswerError(f"it gives less than {SLOW_BYTES_PER_SECOND} bytes a second", again=True)
 
     def _open(self, url: str) -> requests.Response:
         for _ in range(REDIRECTS + 1):

@@ -7,9 +7,12 @@ sees the archive; an archive (unlike a tree) belongs to the user who ran the con
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import http.client
 import json
 import os
+import shutil
 import tempfile
 import urllib.error
 import urllib.request
@@ -18,6 +21,7 @@ from pathlib import Path
 
 from hermetic_rpm import __version__
 from hermetic_rpm.buildroot import archive
+from hermetic_rpm.errors import CommandFailed
 from hermetic_rpm.files import writing_errors
 from hermetic_rpm.image.manifest import Image
 from hermetic_rpm.target.model import Repository, Target
@@ -34,10 +38,16 @@ class Slot:
     path: Path
 
     def restore(self, buildroot: Path, scratch: Path) -> bool:
-        """Fill the empty ``buildroot``; False if there is no archive."""
+        """Fill the empty ``buildroot``; False if there is no sound archive (a damaged one is removed)."""
         if not self.path.is_file():
             return False
-        archive.extract(self.path, buildroot, scratch)
+        try:
+            archive.extract(self.path, buildroot, scratch)
+        except CommandFailed:
+            self.path.unlink(missing_ok=True)
+            shutil.rmtree(buildroot)
+            buildroot.mkdir()
+            return False
         with writing_errors(self.path):
             os.utime(self.path)
         return True
@@ -49,13 +59,19 @@ class Slot:
             waiting = Path(tempfile.mkdtemp(dir=self.path.parent, prefix=".incomplete-"))
             try:
                 archive.create(buildroot, waiting / "archive", scratch)
+                with (waiting / "archive").open("rb") as stream:
+                    os.fsync(stream.fileno())
                 (waiting / "archive").replace(self.path)
             finally:
                 (waiting / "archive").unlink(missing_ok=True)
                 waiting.rmdir()
-        others = sorted(self.path.parent.glob("*.tar"), key=lambda path: path.stat().st_mtime, reverse=True)
-        for old in others[KEPT:]:
-            old.unlink(missing_ok=True)
+        entries = [entry for entry in os.scandir(self.path.parent) if entry.name.endswith(".tar")]
+        ages: dict[str, float] = {}
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):  # another resolver drops archives too
+                ages[entry.path] = entry.stat().st_mtime
+        for old in sorted(ages, key=ages.__getitem__, reverse=True)[KEPT:]:
+            Path(old).unlink(missing_ok=True)
 
 
 def slot(cache: Path, target: Target, image: Image) -> Slot | None:
@@ -77,7 +93,7 @@ def _repomd_checksum(repository: Repository) -> str | None:
             # The schema lets only http, https, ftp and file pass.
             with urllib.request.urlopen(f"{base.rstrip('/')}/repodata/repomd.xml", timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
                 content = answer.read(MAX_REPOMD_BYTES)
-        except (OSError, urllib.error.URLError, ValueError):
+        except (OSError, urllib.error.URLError, http.client.HTTPException, ValueError):
             continue
         return hashlib.sha256(content).hexdigest()
     return None

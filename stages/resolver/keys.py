@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -52,7 +53,7 @@ def _read(url: str) -> bytes:
             # The schema lets only http, https, ftp and file pass.
             with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
                 content = answer.read(MAX_KEY_BYTES + 1)
-    except (OSError, urllib.error.URLError) as error:
+    except (OSError, urllib.error.URLError, http.client.HTTPException) as error:
         raise RepositoryUnavailable(f"The key {url} cannot be read: {error}.") from error
     if len(content) > MAX_KEY_BYTES or b"-----BEGIN PGP PUBLIC KEY BLOCK-----" not in content:
         raise RepositoryUnavailable(f"{url} is no armored OpenPGP public key.")

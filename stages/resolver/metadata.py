@@ -6,6 +6,7 @@ that it installed.
 
 from __future__ import annotations
 
+import glob
 import json
 import resource
 import sys
@@ -98,8 +99,13 @@ def _print_offers(primaries: list[tuple[str, str]], wanted: frozenset[Nevra]) ->
         createrepo_c.xml_parse_primary(primary, pkgcb=take, do_files=False)
 
 
+def _cached(cache: Path, repository: Repository, pattern: str) -> Iterable[Path]:
+    """What dnf keeps of a repository: below its id and 16 hex digits, since another id may start with this one."""
+    return cache.glob(f"{glob.escape(repository.id)}-{'[0-9a-f]' * 16}/{pattern}")
+
+
 def _primary(cache: Path, repository: Repository) -> Path:
-    found = sorted(cache.glob(f"{repository.id}-*/repodata/*primary.xml*"), key=lambda path: path.stat().st_mtime)
+    found = sorted(_cached(cache, repository, "repodata/*primary.xml*"), key=lambda path: path.stat().st_mtime)
     if not found:
         raise RepositoryUnavailable(f"dnf left no metadata of repository {repository.id}.")
     return found[-1]
@@ -150,7 +156,7 @@ def _origin(cache: Path, repositories: dict[str, Repository], row: InstalledRow,
 def _file(cache: Path, repository: Repository, offer: Candidate) -> Path | None:
     """The file that dnf used: kept in its cache, or in place in a repository on this file system."""
     name = Path(unquote(offer.location)).name
-    kept = sorted(cache.glob(f"{repository.id}-*/packages/{name}"))
+    kept = sorted(_cached(cache, repository, f"packages/{glob.escape(name)}"))
     local = [local_path(base) / offer.location for base in repository.baseurl if base.startswith("file://")]
     return next((path for path in (*kept, *local) if path.is_file()), None)
 

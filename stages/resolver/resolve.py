@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import fcntl
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hermetic_rpm import rpmfile
+from hermetic_rpm import files, rpmfile
 from hermetic_rpm.buildroot import bootstrap, rpmbuild, sandbox
 from hermetic_rpm.buildroot.bootstrap import Bootstrap
 from hermetic_rpm.buildroot.commandlog import CommandLog, open_log
 from hermetic_rpm.buildroot.rpmbuild import PackageRoom
 from hermetic_rpm.edge import Report, expect_srpm
-from hermetic_rpm.files import sha256_of, write_atomically, writing_errors
+from hermetic_rpm.errors import NotAnRpm
+from hermetic_rpm.files import is_safe_name, sha256_of, write_atomically, writing_errors
 from hermetic_rpm.image import copy, manifest, unpack
 from hermetic_rpm.image.manifest import Image
+from hermetic_rpm.lock import join, lockfile, sidecar
 from hermetic_rpm.lock.lockfile import LOCKFILE_NAME, InstalledRow
 from hermetic_rpm.lock.model import LockedSrpm
 from hermetic_rpm.lock.sidecar import KEYS_DIRECTORY, SIDECAR_NAME
@@ -68,7 +69,7 @@ def resolve(request: Request, progress: Progress, report: Report) -> None:
         target = load.load(load.find(request.target, request.targets))
         report.inputs["target"] = target.sha256
         _forget_older_lock(request.output)
-    scratch = Path(tempfile.mkdtemp(dir=request.scratch, prefix="resolve-"))
+    scratch = files.scratch_directory(request.scratch, "resolve-")
     cache = request.cache or scratch / "cache"
     try:
         with open_log(request.output / LOG_NAME) as log, _package_cache(cache, target) as dnf_cache:
@@ -86,6 +87,11 @@ def resolve(request: Request, progress: Progress, report: Report) -> None:
 
 
 def _check_srpm(request: Request, report: Report) -> LockedSrpm:
+    if not is_safe_name(request.srpm.name):
+        raise NotAnRpm(
+            f"{request.srpm.name!r} is no usable name for a source RPM.",
+            solution="Rename the file as NAME-VERSION-RELEASE.src.rpm.",
+        )
     rpmfile.check_source_rpm(request.srpm)
     digest = sha256_of(request.srpm)
     report.inputs["srpm"] = digest
@@ -214,6 +220,9 @@ def _write_lock(
         target=setup.target, image=setup.image, keys=setup.keys, srpm=srpm, requirements=found, rows=rows,
         origins=origins,
     )  # fmt: skip
+    join.packages(
+        lockfile.parse(lock_bytes), sidecar.parse(sidecar_bytes)
+    )  # what a reader would refuse, we do not write
     directory = request.output / KEYS_DIRECTORY
     with writing_errors(directory):
         directory.mkdir()

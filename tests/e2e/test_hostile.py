@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,56 @@ def test_a_fork_bomb_is_ended_in_time(minimal: Workspace, attack) -> None:
     done = minimal.build(srpm, "--timeout", "5")
     assert done.returncode in {errors.BuildTimeout.exit_code, errors.BuildFailed.exit_code}, done.stderr[-3000:]
     assert minimal.result("results")["status"] == "failed"
+
+
+def test_a_build_that_kills_whoever_would_end_it_is_ended_in_time(minimal: Workspace, attack) -> None:
+    srpm = attack(
+        build="(for i in 1 2 3 4; do setsid sh -c 'trap \"\" TERM; while :; do kill -9 -1; done' & done) &\nsleep 1000"
+    )
+    started = time.monotonic()
+    done = minimal.build(srpm, "--timeout", "5")
+    assert done.returncode in {errors.BuildTimeout.exit_code, errors.BuildFailed.exit_code}, done.stderr[-3000:]
+    assert time.monotonic() - started < 60
+
+
+PROBE = r"""
+#include <errno.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int main(void) {
+  int families[] = {1, 2, 10, 16, 17, 29, 30, 31, 40, 42, 44};
+  for (unsigned i = 0; i < sizeof families / sizeof *families; i++) {
+    int fd = socket(families[i], SOCK_DGRAM, 0);
+    printf("family %d %s\n", families[i], fd >= 0 ? "made" : errno == EAFNOSUPPORT ? "unsupported" : "denied");
+  }
+  printf("io_uring %s\n", syscall(425, 1, 0) < 0 && errno == ENOSYS ? "refused" : "made");
+}
+"""
+
+
+def test_only_sockets_of_the_network_namespace_can_be_made(minimal: Workspace, attack) -> None:
+    """AF_VSOCK (40) would reach the hypervisor from any network namespace."""
+    srpm = attack(build=f"cat > probe.c <<'EOF'\n{PROBE.replace('%', '%%')}\nEOF\ngcc -o probe probe.c\n./probe\n")
+    done = minimal.build(srpm)
+    assert done.returncode == 0, done.stderr[-3000:]
+    lines = (minimal.path / "results/build.log").read_text().splitlines()
+    made = {int(line.split()[1]) for line in lines if line.startswith("family ") and line.endswith(" made")}
+    assert made == {1, 2, 10, 16}
+    assert "family 40 unsupported" in lines
+    assert "io_uring refused" in lines
+
+
+def test_a_flood_of_output_costs_no_memory(minimal: Workspace, attack) -> None:
+    """A macro that the spec plants for later questions to rpm."""
+    flood = """head -c 3000000000 /dev/zero | tr '\\\\0' x >&2; echo /var/lib/rpm"""
+    line = f"%%_dbpath %%({flood})".replace("'", '"')
+    planted = f"""%(test "$HOME" = /builddir && echo '{line}' >> ~/.rpmmacros; echo 1)"""
+    srpm = attack(preamble=f"%define boom {planted}\nSource: x%{{boom}}")
+    done = minimal.build(srpm)
+    assert done.returncode in {0, errors.SpecFailed.exit_code, errors.BuildFailed.exit_code}, done.stderr[-3000:]
+    assert minimal.result("results")["status"] in {"ok", "failed"}
 
 
 def test_killing_everything_in_reach_kills_only_the_build(minimal: Workspace, attack) -> None:
