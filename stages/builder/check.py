@@ -19,7 +19,11 @@ from hermetic_rpm.image import layout, manifest
 from hermetic_rpm.image.manifest import Image
 from hermetic_rpm.lock.compare import differences
 from hermetic_rpm.lock.model import Lock
-from hermetic_rpm.lock.offline import expected_names
+from hermetic_rpm.lock.offline import KEYS, REPODATA, expected_names
+from hermetic_rpm.made import MADE
+from hermetic_rpm.result import RESULT_NAME
+
+SHA256_DIGITS = 64
 
 
 def source_rpm(lock: Lock, srpm: Path) -> str:
@@ -48,9 +52,38 @@ def repository(lock: Lock, directory: Path) -> Image:
         raise RepositoryIncomplete(f"{directory} lacks {_some(missing)}.")
     if extra := sorted(present - expected_names(lock)):
         raise RepositoryExtraFile(f"{directory} holds {_some(extra)}, which the lockfile does not name.")
+    if strays := _strays(lock, directory):
+        raise RepositoryExtraFile(f"{directory} holds {_some(strays)}, which no fetcher put there.")
     if altered := _altered(lock, directory):
         raise RepositoryAltered("\n".join((f"{directory} is not what was locked:", *altered)))
     return _image(lock, directory)
+
+
+def _strays(lock: Lock, directory: Path) -> list[str]:
+    """What lies beside the packages and is not what it should be: keys of the lock, metadata, notes of the fetcher."""
+    strays = [name for name in (RESULT_NAME, MADE) if (directory / name).exists() and not _is_plain(directory / name)]
+    keys = {} if lock.sidecar is None else {Path(key.path).name: key.sha256 for key in lock.sidecar.keys}
+    strays += [
+        f"{KEYS}/{path.name}"
+        for path in _entries(directory / KEYS)
+        if not _is_plain(path) or sha256_of(path) != keys.get(path.name)
+    ]
+    index = directory / REPODATA / "repomd.xml"
+    listed = index.read_text(errors="replace") if _is_plain(index) else ""
+    for path in _entries(directory / REPODATA):
+        checksum, dash, _ = path.name.partition("-")
+        sound = _is_plain(path) and (path == index or f'"{REPODATA}/{path.name}"' in listed)
+        if not sound or (dash and len(checksum) == SHA256_DIGITS and sha256_of(path) != checksum):
+            strays.append(f"{REPODATA}/{path.name}")
+    return strays
+
+
+def _entries(directory: Path) -> tuple[Path, ...]:
+    return tuple(sorted(directory.iterdir())) if directory.is_dir() and not directory.is_symlink() else ()
+
+
+def _is_plain(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
 
 
 def _altered(lock: Lock, directory: Path) -> tuple[str, ...]:

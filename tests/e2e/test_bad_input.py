@@ -72,7 +72,8 @@ def test_a_build_that_fails_shows_the_end_of_its_log_and_keeps_it(workspace: Wor
     done = workspace.build(srpm)
     refused(workspace, done, errors.BuildFailed, "results", "build.log")
     log = (workspace.path / "results/build.log").read_text()
-    marker = next(line for line in log.splitlines() if "fail" in line.lower())
+    marker = "demo-fails: this build fails on purpose"
+    assert marker in log.splitlines()
     assert marker in done.stderr
     assert marker in "\n".join(workspace.result("results")["error"]["log_tail"])
 
@@ -86,6 +87,14 @@ def test_one_rpm_too_many_in_the_repository(hello_copy: Workspace) -> None:
     shutil.copy(next(hello_copy.path.glob("repo/bash-*.rpm")), hello_copy.path / "repo/stranger-1-1.noarch.rpm")
     done = hello_copy.build(sample("hello"))
     refused(hello_copy, done, errors.RepositoryExtraFile, "results", "stranger-1-1.noarch.rpm")
+
+
+@pytest.mark.parametrize(
+    "place", ["keys/evil.asc", "repodata/evil.xml", "localhost/evil", "localhost/hermetic-rpm/evil"]
+)
+def test_a_stranger_in_a_corner_of_the_repository(hello_copy: Workspace, place: str) -> None:
+    (hello_copy.path / "repo" / place).write_text("evil")
+    refused(hello_copy, hello_copy.build(sample("hello")), errors.RepositoryExtraFile, "results", place)
 
 
 def test_one_flipped_bit_in_the_repository(hello_copy: Workspace) -> None:
