@@ -12,6 +12,7 @@ from hermetic_rpm.lock.model import (
     LockedSrpm,
     Lockfile,
     RepositorySource,
+    RequirementEdges,
     RpmSource,
     Sidecar,
     TargetIdentity,
@@ -31,6 +32,7 @@ def documents(
     requirements: Requirements,
     rows: tuple[InstalledRow, ...],
     origins: tuple[Origin, ...],
+    edges: RequirementEdges,
 ) -> tuple[bytes, bytes]:
     """The bytes of the lockfile and of the sidecar bound to it; the same input gives the same bytes."""
     base_urls = {repository.id: repository.baseurl[0] for repository in target.repositories}
@@ -66,6 +68,7 @@ def documents(
         ),
         static_requirements=requirements.static,
         dynamic_requirements=requirements.dynamic,
+        edges=edges,
     )  # fmt: skip
     return lock_bytes, sidecar.render(beside)
 

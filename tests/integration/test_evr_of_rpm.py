@@ -25,7 +25,8 @@ def test_the_order_is_that_of_rpm() -> None:
     versions = ["x" + "".join(source.choices(PIECES, k=source.randint(0, 6))) for _ in range(90)]
     pairs = list(itertools.product(versions, versions))
     listed = ",".join(json.dumps(version) for version in versions)
-    script = f"local v = {{{listed}}} for _, a in ipairs(v) do for _, b in ipairs(v) do print(rpm.vercmp(a, b) .. ' ') end end"
+    loop = "for _, a in ipairs(v) do for _, b in ipairs(v) do print(rpm.vercmp(a, b) .. ' ') end end"
+    script = f"local v = {{{listed}}} {loop}"
     done = subprocess.run(["rpm", "--eval", f"%{{lua: {script}}}"], capture_output=True, text=True, check=True)
     expected = [int(line) for line in done.stdout.split()]
     assert len(expected) == len(pairs)
