@@ -193,15 +193,17 @@ def _settings(lock: Lock, other: Lock) -> Iterator[tuple[str, str]]:
 
 
 def _sidecar_settings(sidecar: Sidecar) -> Iterator[tuple[str, str]]:
-    yield "srpm", f"{sidecar.srpm.name} sha256:{sidecar.srpm.sha256}"
-    yield "target", f"{sidecar.target.name} sha256:{sidecar.target.sha256}"
+    yield "srpm.name", sidecar.srpm.name
+    yield "srpm.sha256", sidecar.srpm.sha256
+    yield "target.name", sidecar.target.name
+    yield "target.sha256", sidecar.target.sha256
     yield "image.locations", ", ".join(sidecar.image.locations)
     for repository in sidecar.repositories:
         yield f"repositories[{repository.id}].base_urls", ", ".join(repository.base_urls)
         yield f"repositories[{repository.id}].gpgcheck", "true" if repository.gpgcheck else "false"
     yield from ((f"keys[{key.path}]", f"sha256:{key.sha256}") for key in sidecar.keys)
-    yield from ((f"requirements.static[{requirement}]", "required") for requirement in sidecar.static_requirements)
-    yield from ((f"requirements.dynamic[{requirement}]", "required") for requirement in sidecar.dynamic_requirements)
+    yield from ((f"requirements.static[{wanted}]", wanted) for wanted in sidecar.static_requirements)
+    yield from ((f"requirements.dynamic[{wanted}]", wanted) for wanted in sidecar.dynamic_requirements)
 
 
 def _setting_changes(before: dict[str, str], after: dict[str, str]) -> Iterator[Setting]:
