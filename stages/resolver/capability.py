@@ -88,9 +88,10 @@ def _plain(words: list[str]) -> Iterator[Capability]:
 
 
 def _rich(parts: list[str]) -> Iterator[Capability]:
+    """``counts`` holds for each open parenthesis whether what stands there is asked for."""
     counts = [True]
     words: list[str] = []
-    for part in parts:
+    for part in (*parts, ")"):
         if part not in _OPERATORS:
             words.append(part)
             continue

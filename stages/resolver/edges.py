@@ -73,7 +73,8 @@ def edges(
 
     ``minimal`` are the rows there were before any requirement was installed.
     """
-    relations = _relations(query_output, rows)
+    asked = (*buildroot, *requirements.static, *requirements.dynamic)
+    relations = _relations(query_output, rows, frozenset(wanted.name for text in asked for wanted in named(text)))
     # Most requirements are the same few, for instance on the C library.
     answers = {wanted: relations.satisfying(wanted) for wanted in dict.fromkeys(_all(relations.requires))}
     packages = tuple(_packages(relations.requires, answers))
@@ -104,8 +105,11 @@ def _rows_for(relations: Relations, requirement: str) -> Rows:
     return tuple(sorted({row for wanted in named(requirement) for row in relations.satisfying(wanted)}))
 
 
-def _relations(query_output: str, rows: tuple[InstalledRow, ...]) -> Relations:
-    """The rows' relations; lines of packages that are no rows (public keys) are passed over."""
+def _relations(query_output: str, rows: tuple[InstalledRow, ...], asked: frozenset[str]) -> Relations:
+    """The rows' relations; lines of packages that are no rows (public keys) are passed over.
+
+    ``asked`` are the names that something else than a package requires.
+    """
     name, arch, _license, version, release, epoch, sigmd5, _signature = range(8)
     numbers = {
         (row[name], row[arch], row[version], row[release], row[epoch], row[sigmd5]): number
@@ -125,7 +129,8 @@ def _relations(query_output: str, rows: tuple[InstalledRow, ...]) -> Relations:
                 requires[current] += _required(text, flags, wanted)
             case ["V", text, flags, offered] if current is not None:
                 provides[text].append((current, capability(text, flags, offered)))
-    needed = {wanted.name for wanted in _all(map(tuple, requires)) if wanted.name.startswith("/")}
+    names = asked.union(wanted.name for those in requires for wanted in those)
+    needed = {name for name in names if name.startswith("/")}
     return Relations(requires=tuple(map(tuple, requires)), provides=dict(provides), files=_files(paths, needed))
 
 
