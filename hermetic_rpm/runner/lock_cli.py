@@ -67,11 +67,12 @@ def diff_command(context: click.Context, before: Path, after: Path, style: str, 
 def check_command(path: Path) -> None:
     """Check lockfile, sidecar and keys, and name every problem with its place."""
     found = check(_lockfile_of(path))
-    count = len(found.packages)
+    packages = _counted(len(found.packages), "package")
     if found.sidecar is None:
-        click.echo(f"{path} is valid: {count} packages. It has no sidecar, so that only NEVRA and sigmd5 are locked.")
+        click.echo(f"{path} is valid: {packages}. It has no sidecar, so that only NEVRA and sigmd5 are locked.")
     else:
-        click.echo(f"{path} is valid: {count} packages, the sidecar, and {_keys(found)}.")
+        keys = _counted(len(found.sidecar.keys), "key file")
+        click.echo(f"{path} is valid: {packages}, the sidecar, and {keys}.")
 
 
 @lock.command()
@@ -85,9 +86,8 @@ def why(path: Path, package: str, style: str) -> None:
     _print(lock_why.document(found, answers) if style == JSON else lock_why.text(found, answers))
 
 
-def _keys(found: Lock) -> str:
-    count = len(found.sidecar.keys) if found.sidecar is not None else 0
-    return f"{count} key file{'' if count == 1 else 's'}"
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _lockfile_of(path: Path) -> Path:

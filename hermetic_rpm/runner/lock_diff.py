@@ -19,7 +19,8 @@ EQUAL = "The locks are equal."
 _SECTIONS = {"requirements": "requirements", "bootstrap": "image", "image": "image", "config": "config"}
 """The section for each part of a lock."""
 OTHER = "sources"
-_SPECIAL = str.maketrans({"`": "'", "|": "\\|"})
+_SPECIAL = str.maketrans({"`": "'", "|": "\N{BROKEN BAR}"})
+"""What would end the code or the cell; no way of escaping them holds against a backslash before."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
