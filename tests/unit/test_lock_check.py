@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lock_samples import lock, rpm, write
 
 from hermetic_rpm.errors import HermeticError, LockInvalid, LockMismatch
 from hermetic_rpm.lock import join
 from hermetic_rpm.lock.check import check, problems
 from hermetic_rpm.lock.model import BuildrootEntry, RequirementEdges
+from tests.support.whole_locks import lock, rpm, write
 
 EDGES = RequirementEdges(
     buildroot=(BuildrootEntry(name="@build", rows=(0,)),), static=((1,),), dynamic=(), packages=((1,), ())
@@ -84,7 +84,7 @@ LOCK, SIDECAR, KEYS = "buildroot_lock.json: ", "buildroot_lock.sources.json: ", 
         ),
         (
             lambda d: d.sidecar["repositories"].append(d.sidecar["repositories"][0]),
-            f"{SIDECAR}repositories[1]: base is already repositories[0]",
+            f"{SIDECAR}repositories[1]: demo is already repositories[0]",
             LockInvalid,
         ),
         (

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from lock_samples import lock, rpm, write
 
 from hermetic_rpm.errors import LockInvalid
 from hermetic_rpm.runner.cli import cli
+from tests.support.whole_locks import lock, rpm, write
 
 REAL = Path(__file__).resolve().parents[2] / "build/workspace/lock"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from lock_samples import OTHER_KEY, lock, resigned, rpm, source
 
 from hermetic_rpm.lock.diff import Difference, Kind, difference
 from hermetic_rpm.lock.model import Lock
 from hermetic_rpm.runner import lock_diff
+from tests.support.whole_locks import OTHER_KEY, lock, resigned, rpm, source
 
 FOO = rpm("foo 1-1.x86_64")
 
@@ -125,10 +125,10 @@ def test_a_lock_without_sidecar_is_compared_by_what_it_has() -> None:
 @pytest.mark.promise("3.9", "lock diff tells a changed image, configuration and requirements")
 def test_what_is_no_package_is_told_by_its_place() -> None:
     found = difference(
-        lock(FOO), lock(FOO, image="new", macros=(("%dist", ".y"), ("%_x", 1)), requirements=("gcc >= 4",))
+        lock(FOO), lock(FOO, image="new", macros=(("%dist", ".y"), ("%_x", 1)), static_requirements=("gcc >= 4",))
     )
     assert [setting.place for setting in found.settings] == [
-        "bootstrap.id", "bootstrap.image_digest", "bootstrap.pull_digest", "config.macros[%_x]",
+        "bootstrap.id", "bootstrap.pull_digest", "config.macros[%_x]",
         "config.macros[%dist]", "requirements.static[gcc >= 4]", "requirements.static[make]",
     ]  # fmt: skip
     text = "\n".join(lock_diff.text(found, lock(FOO), lock(FOO)))

@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import pytest
-from lock_samples import lock, rpm, source
 
 from hermetic_rpm.runner import lock_show, table
 from hermetic_rpm.runner.table import Column
+from tests.support.whole_locks import lock, rpm, source
 
 LONG = "GPL-2.0-or-later AND LGPL-2.1-or-later AND MIT"
 FOO, BAR = rpm("foo 1:2-3.x86_64", license=LONG), rpm("barbecue 1-1.noarch", license="MIT", signature=None)
-SAMPLE = lock(FOO, BAR, sources=(source(FOO, size=1_500_000), source(BAR, size=1, repository="base", key=None)))
+SAMPLE = lock(FOO, BAR, sources=(source(FOO, size=1_500_000), source(BAR, size=1, repository="demo", key=None)))
 
 
 @pytest.mark.promise("3.9", "lock show is a sorted, aligned table of package, version, size, licence, repository, key")
 def test_the_table_is_sorted_and_aligned() -> None:
     assert list(lock_show.text(SAMPLE, width=200)) == [
         "PACKAGE   VERSION  ARCH      SIZE  LICENCE                                         REPOSITORY  KEY",
-        "barbecue  1-1      noarch     1 B  MIT                                             base        -",
-        f"foo       1:2-3    x86_64  1.5 MB  {LONG}  base        89abcdef01234567",
+        "barbecue  1-1      noarch     1 B  MIT                                             demo        -",
+        f"foo       1:2-3    x86_64  1.5 MB  {LONG}  demo        89abcdef01234567",
         "",
-        "2 packages; 1.5 MB; repository base; key 89abcdef01234567; not signed: 1",
-        "for hello-1-1.src.rpm on target",
+        "2 packages; 1.5 MB; repository demo; key 89abcdef01234567; not signed: 1",
+        "for hello-1-1.src.rpm on demo",
     ]
 
 
 def test_the_licence_gives_way_first() -> None:
     lines = list(lock_show.text(SAMPLE, width=80))
     assert lines[0] == "PACKAGE   VERSION  ARCH      SIZE  LICENCE          REPOSITORY  KEY"
-    assert lines[2] == "foo       1:2-3    x86_64  1.5 MB  GPL-2.0-or-lat…  base        89abcdef01234567"
+    assert lines[2] == "foo       1:2-3    x86_64  1.5 MB  GPL-2.0-or-lat…  demo        89abcdef01234567"
 
 
 @pytest.mark.parametrize("width", range(30, 120))
@@ -60,7 +60,7 @@ def test_json_holds_everything_uncut() -> None:
     assert found["packages"][1]["size"] == 1_500_000
     assert found["packages"][0]["key"] is None
     assert found["totals"] == {
-        "packages": 2, "size": 1_500_001, "repositories": ["base"],
+        "packages": 2, "size": 1_500_001, "repositories": ["demo"],
         "keys": ["0123456789abcdef0123456789abcdef01234567"], "unsigned": 1,
     }  # fmt: skip
 

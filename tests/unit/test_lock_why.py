@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from lock_samples import lock, rpm
 
 from hermetic_rpm.errors import EdgesMissing, PackageNotLocked
 from hermetic_rpm.lock.model import BuildrootEntry, RequirementEdges
 from hermetic_rpm.runner import lock_why
+from tests.support.whole_locks import lock, rpm
 
 NAMES = ("base", "compiler", "library", "linker", "lonely", "tool")
 BASE, COMPILER, LIBRARY, LINKER, LONELY, TOOL = range(6)
@@ -17,7 +17,7 @@ EDGES = RequirementEdges(
     dynamic=(),
     packages=((), (LIBRARY, LINKER), (LINKER,), (COMPILER, LIBRARY), (), (LIBRARY,)),
 )
-SAMPLE = lock(*(rpm(f"{name} 1-1.x86_64") for name in NAMES), edges=EDGES, requirements=("cc >= 4", "rich"))
+SAMPLE = lock(*(rpm(f"{name} 1-1.x86_64") for name in NAMES), edges=EDGES, static_requirements=("cc >= 4", "rich"))
 
 
 def ask(package: str) -> list[str]:
