@@ -177,6 +177,20 @@ class ImageInvalid(HermeticError):
     default_solution = "Fetch the image again; if it stays, do not trust its origin."
 
 
+class PackageNotLocked(HermeticError):
+    """The lock holds no package of that name."""
+
+    exit_code = 44
+    default_solution = "`hermetic-rpm lock show` lists the packages of a lock."
+
+
+class EdgesMissing(HermeticError):
+    """The lock does not say which package requires which."""
+
+    exit_code = 45
+    default_solution = "Resolve again: sidecars from 1.1.0 on hold the requirements between packages."
+
+
 # -- fetching -----------------------------------------------------------------------------
 
 

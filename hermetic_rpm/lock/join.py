@@ -80,8 +80,14 @@ def packages(locked: Lockfile, beside: Sidecar | None) -> tuple[Package, ...]:
     )
 
 
-def _file_name(rpm: LockedRpm, location: str) -> str:
+def file_name(location: str) -> str | None:
+    """The file name at the end of a location; None if nobody should use it."""
     name = unquote(PurePosixPath(location).name)
-    if not is_safe_name(name) or not name.endswith(".rpm"):
+    return name if is_safe_name(name) and name.endswith(".rpm") else None
+
+
+def _file_name(rpm: LockedRpm, location: str) -> str:
+    name = file_name(location)
+    if name is None:
         raise LockInvalid(f"{rpm.nevra} has a location that ends in no usable file name: {location!r}.")
     return name

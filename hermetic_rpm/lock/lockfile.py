@@ -102,11 +102,13 @@ def parse(content: bytes, name: str = LOCKFILE_NAME) -> Lockfile:
 
 
 def _refuse_duplicates(rpms: tuple[LockedRpm, ...], name: str) -> None:
-    seen: set[str] = set()
+    seen: set[tuple[str, ...]] = set()
     for rpm in rpms:
-        if rpm.nevra in seen:
+        # To rpm, no epoch is epoch 0.
+        identity = (rpm.name, rpm.epoch or "0", rpm.version, rpm.release, rpm.arch)
+        if identity in seen:
             raise LockInvalid(f"{name} names {rpm.nevra} twice.")
-        seen.add(rpm.nevra)
+        seen.add(identity)
 
 
 def sha256(content: bytes) -> str:

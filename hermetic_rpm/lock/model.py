@@ -130,9 +130,38 @@ class TargetIdentity:
     sha256: str
 
 
+Rows = tuple[int, ...]
+"""Indexes into the lockfile's rows, ascending."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildrootEntry:
+    """What the target's minimal buildroot asks for (packages, or a group), and the rows it brought."""
+
+    name: str
+    rows: Rows
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RequirementEdges:
+    """Which row is there for what.
+
+    ``static`` and ``dynamic`` are parallel to the sidecar's requirements, ``packages`` to the
+    lockfile's rows: the rows that satisfy each requirement, and what each row itself requires.
+    """
+
+    buildroot: tuple[BuildrootEntry, ...]
+    static: tuple[Rows, ...]
+    dynamic: tuple[Rows, ...]
+    packages: tuple[Rows, ...]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sidecar:
-    """``buildroot_lock.sources.json``: ``rpms`` is parallel to the lockfile's rows."""
+    """``buildroot_lock.sources.json``: ``rpms`` is parallel to the lockfile's rows.
+
+    ``edges`` is None in a sidecar of an older version.
+    """
 
     lockfile_sha256: str
     srpm: LockedSrpm
@@ -143,6 +172,7 @@ class Sidecar:
     rpms: tuple[RpmSource, ...]
     static_requirements: tuple[str, ...]
     dynamic_requirements: tuple[str, ...]
+    edges: RequirementEdges | None = None
 
     def repository(self, repository_id: str) -> RepositorySource:
         """The repository of that id; KeyError if there is none (validation holds that there is)."""

@@ -9,10 +9,13 @@ from hermetic_rpm.errors import LockInvalid
 from hermetic_rpm.files import canonical_json
 from hermetic_rpm.lock.model import (
     Blob,
+    BuildrootEntry,
     ImageSource,
     KeyFile,
     LockedSrpm,
     RepositorySource,
+    RequirementEdges,
+    Rows,
     RpmSource,
     Sidecar,
     TargetIdentity,
@@ -20,7 +23,8 @@ from hermetic_rpm.lock.model import (
 
 SIDECAR_NAME = "buildroot_lock.sources.json"
 KEYS_DIRECTORY = "keys"
-SCHEMA_VERSION = "1.0.0"
+SCHEMA_VERSION = "1.1.0"
+"""What is written; 1.0.0, which had no edges, is read too."""
 
 
 def render(sidecar: Sidecar) -> bytes:
@@ -53,6 +57,7 @@ def render(sidecar: Sidecar) -> bytes:
         "requirements": {
             "static": list(sidecar.static_requirements),
             "dynamic": list(sidecar.dynamic_requirements),
+            **({} if sidecar.edges is None else {"edges": _edges_document(sidecar.edges)}),
         },
     }  # fmt: skip
     return canonical_json(document).encode()
@@ -60,6 +65,19 @@ def render(sidecar: Sidecar) -> bytes:
 
 def _blob_document(blob: Blob) -> dict[str, str | int]:
     return {"digest": blob.digest, "size": blob.size, "media_type": blob.media_type}
+
+
+def _edges_document(edges: RequirementEdges) -> dict[str, Any]:
+    return {
+        "buildroot": [{"name": entry.name, "rows": _rows_text(entry.rows)} for entry in edges.buildroot],
+        "static": [_rows_text(rows) for rows in edges.static],
+        "dynamic": [_rows_text(rows) for rows in edges.dynamic],
+        "packages": [_rows_text(rows) for rows in edges.packages],
+    }
+
+
+def _rows_text(rows: Rows) -> str:
+    return " ".join(map(str, rows))
 
 
 def parse(content: bytes, name: str = SIDECAR_NAME) -> Sidecar:
@@ -90,4 +108,43 @@ def parse(content: bytes, name: str = SIDECAR_NAME) -> Sidecar:
         rpms=rpms,
         static_requirements=tuple(data["requirements"]["static"]),
         dynamic_requirements=tuple(data["requirements"]["dynamic"]),
+        edges=_edges(data, name),
     )
+
+
+def _edges(data: Any, name: str) -> RequirementEdges | None:
+    if found := edge_problems(data):
+        raise LockInvalid("\n".join((f"{name} is not valid:", *(f"  {name}: {problem}" for problem in found))))
+    if "edges" not in data["requirements"]:
+        return None
+    edges = data["requirements"]["edges"]
+    return RequirementEdges(
+        buildroot=tuple(BuildrootEntry(name=e["name"], rows=_rows(e["rows"])) for e in edges["buildroot"]),
+        static=tuple(_rows(text) for text in edges["static"]),
+        dynamic=tuple(_rows(text) for text in edges["dynamic"]),
+        packages=tuple(_rows(text) for text in edges["packages"]),
+    )
+
+
+def _rows(text: str) -> Rows:
+    return tuple(map(int, text.split()))
+
+
+def edge_problems(data: Any) -> tuple[str, ...]:
+    """Where the requirement edges of a document that conforms to the schema do not fit the rest of it."""
+    requirements, count = data["requirements"], len(data["rpms"])
+    edges = requirements.get("edges")
+    if edges is None:
+        return ()
+    lengths = {"dynamic": len(requirements["dynamic"]), "packages": count, "static": len(requirements["static"])}
+    found = [
+        f"requirements.edges.{part}: has {len(edges[part])} entries for {length}"
+        for part, length in lengths.items()
+        if len(edges[part]) != length
+    ]
+    lists = {"buildroot": [entry["rows"] for entry in edges["buildroot"]], **{part: edges[part] for part in lengths}}
+    for part, texts in lists.items():
+        for index, text in enumerate(texts):
+            if any(row >= count for row in _rows(text)):
+                found.append(f"requirements.edges.{part}[{index}]: names a row that the lockfile has not")
+    return tuple(found)

@@ -12,6 +12,7 @@ import click
 from hermetic_rpm import __version__
 from hermetic_rpm.progress import HUMAN, JSON, Progress
 from hermetic_rpm.runner import command, execute, parameters
+from hermetic_rpm.runner.lock_cli import lock
 from hermetic_rpm.runner.pipeline import Pipeline, load
 from hermetic_rpm.runner.plan import Plan, make_plan
 from hermetic_rpm.runner.service import podman_environment
@@ -38,6 +39,9 @@ def _planned(function: Callable[..., None]) -> Callable[..., Any]:
 @click.version_option(__version__, prog_name="hermetic-rpm")
 def cli() -> None:
     """Turn a source RPM into binary RPMs from locked and verified inputs only."""
+
+
+cli.add_command(lock)
 
 
 @cli.command()

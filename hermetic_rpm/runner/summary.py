@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hermetic_rpm.progress import printable
 from hermetic_rpm.runner.execute import Report
+from hermetic_rpm.runner.units import size
 
 _RPM = ".rpm"
 _LOG = ".log"
@@ -18,7 +19,7 @@ def summary(report: Report) -> Iterator[str]:
     made = [(path, output) for path, output in report.outputs if path.suffix != _LOG]
     yield f"made in {report.directory}:"
     for _, output in made:
-        yield f"  {_size(output.size):>9}  {printable(output.path)}"
+        yield f"  {size(output.size):>9}  {printable(output.path)}"
     if logs:
         yield f"logs: {', '.join(printable(str(path.relative_to(report.directory))) for path in logs)}"
     stages = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in report.seconds)
@@ -28,11 +29,3 @@ def summary(report: Report) -> Iterator[str]:
 def results(report: Report) -> tuple[Path, ...]:
     """The RPMs, for the next program."""
     return tuple(path for path, _ in report.outputs if path.suffix == _RPM)
-
-
-def _size(size: int) -> str:
-    if size < 1000:
-        return f"{size} B"
-    if size < 1000_000:
-        return f"{size / 1000:.1f} kB"
-    return f"{size / 1000_000:.1f} MB"

@@ -12,6 +12,7 @@ from hermetic_rpm.lock.model import (
     LockedSrpm,
     Lockfile,
     RepositorySource,
+    RequirementEdges,
     RpmSource,
     Sidecar,
     TargetIdentity,
@@ -31,6 +32,7 @@ def documents(
     requirements: Requirements,
     rows: tuple[InstalledRow, ...],
     origins: tuple[Origin, ...],
+    edges: RequirementEdges,
 ) -> tuple[bytes, bytes]:
     """The bytes of the lockfile and of the sidecar bound to it; the same input gives the same bytes."""
     base_urls = {repository.id: repository.baseurl[0] for repository in target.repositories}
@@ -57,17 +59,18 @@ def documents(
             for repository in target.repositories
         ),
         keys=tuple(KeyFile(path=f"{sidecar.KEYS_DIRECTORY}/{key.name}", sha256=key.sha256) for key in keys),
-        rpms=tuple(
-            RpmSource(
-                sha256=origin.sha256, size=origin.size, repository=origin.repository, location=origin.location,
-                key=origin.key,
-            )
-            for origin in origins
-        ),
+        rpms=tuple(map(_source, origins)),
         static_requirements=requirements.static,
         dynamic_requirements=requirements.dynamic,
+        edges=edges,
     )  # fmt: skip
     return lock_bytes, sidecar.render(beside)
+
+
+def _source(origin: Origin) -> RpmSource:
+    return RpmSource(
+        sha256=origin.sha256, size=origin.size, repository=origin.repository, location=origin.location, key=origin.key
+    )  # fmt: skip
 
 
 def canonical_url(base_url: str, location: str) -> str:

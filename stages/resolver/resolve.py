@@ -21,13 +21,14 @@ from hermetic_rpm.image import copy, manifest, unpack
 from hermetic_rpm.image.manifest import Image
 from hermetic_rpm.lock import join, lockfile, sidecar
 from hermetic_rpm.lock.lockfile import LOCKFILE_NAME, InstalledRow
-from hermetic_rpm.lock.model import LockedSrpm
+from hermetic_rpm.lock.model import LockedSrpm, RequirementEdges
 from hermetic_rpm.lock.sidecar import KEYS_DIRECTORY, SIDECAR_NAME
 from hermetic_rpm.progress import Progress
 from hermetic_rpm.result import outputs_of
 from hermetic_rpm.target import load
 from hermetic_rpm.target.model import Target
 from stages.resolver import assemble, buildroot_cache, keys, loop, metadata, package_manager
+from stages.resolver import edges as requirement_edges
 from stages.resolver.keys import Key
 from stages.resolver.package_manager import PackageManager
 
@@ -62,6 +63,15 @@ class Setup:
     keys: tuple[Key, ...]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """What the loop found: requirements, and what was installed before and after it."""
+
+    requirements: loop.Requirements
+    minimal: tuple[InstalledRow, ...]
+    rows: tuple[InstalledRow, ...]
+
+
 def resolve(request: Request, progress: Progress, report: Report) -> None:
     """Write lockfile, sidecar, keys and log into the output directory."""
     with progress.phase("check"):
@@ -74,16 +84,18 @@ def resolve(request: Request, progress: Progress, report: Report) -> None:
     try:
         with open_log(request.output / LOG_NAME) as log, _package_cache(cache, target) as dnf_cache:
             setup = _set_up(target, scratch, dnf_cache, progress, log)
-            found, rows = _find(setup, request, progress, log)
+            found = _find(setup, request, progress, log)
+            with progress.phase("requirement edges"):
+                edges = _edges(setup, found)
             with progress.phase("lock"):
-                origins = metadata.origins(dnf_cache, target.repositories, rows)
-                _write_lock(request, setup, srpm, found, origins, rows)
+                origins = metadata.origins(dnf_cache, target.repositories, found.rows)
+                _write_lock(request, setup, srpm, found, origins, edges)
                 metadata.keep(cache, dnf_cache, origins)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     names = (LOCKFILE_NAME, SIDECAR_NAME, LOG_NAME, *(f"{KEYS_DIRECTORY}/{key.name}" for key in setup.keys))
     report.outputs = outputs_of(request.output, [request.output / name for name in names])
-    report.summary = f"locked {len(rows)} packages in {request.output / LOCKFILE_NAME}"
+    report.summary = f"locked {len(found.rows)} packages in {request.output / LOCKFILE_NAME}"
 
 
 def _check_srpm(request: Request, report: Report) -> LockedSrpm:
@@ -162,10 +174,8 @@ def _local_repositories(target: Target) -> tuple[sandbox.Mount, ...]:
     return tuple(sandbox.bind(place, str(place), read_only=True) for place in places)
 
 
-def _find(
-    setup: Setup, request: Request, progress: Progress, log: CommandLog
-) -> tuple[loop.Requirements, tuple[InstalledRow, ...]]:
-    """Install the minimal buildroot and all that the package needs; returns both."""
+def _find(setup: Setup, request: Request, progress: Progress, log: CommandLog) -> Found:
+    """Install the minimal buildroot and all that the package needs."""
     with progress.phase("minimal buildroot"):
         _minimal_buildroot(setup, request, progress)
         rows = bootstrap.installed(setup.boot)
@@ -189,8 +199,15 @@ def _find(
     with progress.phase("spec"):
         rpmbuild.prepare(package, setup.target.macros)
         spec = rpmbuild.import_srpm(package, request.srpm)
-        found = loop.resolve(package, spec, loop.Steps(install=install, say=progress.say))
-    return found, current[0]
+        requirements = loop.resolve(package, spec, loop.Steps(install=install, say=progress.say))
+    return Found(requirements=requirements, minimal=rows, rows=current[0])
+
+
+def _edges(setup: Setup, found: Found) -> RequirementEdges:
+    return requirement_edges.edges(
+        requirement_edges.query(setup.boot), found.rows, minimal=found.minimal, buildroot=setup.target.buildroot,
+        requirements=found.requirements,
+    )  # fmt: skip
 
 
 def _minimal_buildroot(setup: Setup, request: Request, progress: Progress) -> None:
@@ -211,14 +228,14 @@ def _write_lock(
     request: Request,
     setup: Setup,
     srpm: LockedSrpm,
-    found: loop.Requirements,
+    found: Found,
     origins: tuple[metadata.Origin, ...],
-    rows: tuple[InstalledRow, ...],
+    edges: RequirementEdges,
 ) -> None:
     """Keys first, then the lockfile, then the sidecar that binds them."""
     lock_bytes, sidecar_bytes = assemble.documents(
-        target=setup.target, image=setup.image, keys=setup.keys, srpm=srpm, requirements=found, rows=rows,
-        origins=origins,
+        target=setup.target, image=setup.image, keys=setup.keys, srpm=srpm, requirements=found.requirements,
+        rows=found.rows, origins=origins, edges=edges,
     )  # fmt: skip
     join.packages(
         lockfile.parse(lock_bytes), sidecar.parse(sidecar_bytes)

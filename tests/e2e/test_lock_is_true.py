@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from containers import DEMO, ROOT, SANDBOX, TARGETS, Workspace, sample
+from hermetic_rpm.lock.join import load
+from hermetic_rpm.runner.lock_why import answers
 
 INSIDE = Path(__file__).with_name("inside_container.py")
 
@@ -50,3 +52,17 @@ def test_the_installed_tree_is_that_of_dnf(workspace: Workspace, target: str) ->
     assert len(ours) > 3000
     assert sorted(set(ours) ^ set(theirs)) == []
     assert [(path, ours[path], theirs[path]) for path in ours if ours[path] != theirs[path]] == []
+
+
+@pytest.mark.promise("3.9", "lock why explains every package of a real lock, with both package managers")
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_package_is_there_for_a_reason(workspace: Workspace, target: str) -> None:
+    done = workspace.resolve(sample("demo-oddities-user"), target)
+    assert done.returncode == 0, done.stderr[-3000:]
+    lock = load(workspace.path / "lock/buildroot_lock.json")
+    rows = lock.lockfile.rpms
+    assert [rpm.nevra for rpm in rows if not all(ways for _, ways in answers(lock, rpm.nevra))] == []
+    ((_, ways),) = answers(lock, "demo-tool")
+    assert [(way.origin.value, [rows[row].name for row in way.rows]) for way in ways] == [
+        ("BuildRequires", ["demo-tool"])
+    ]

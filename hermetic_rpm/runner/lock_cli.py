@@ -1,0 +1,106 @@
+"""The commands ``hermetic-rpm lock …``."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hermetic_rpm.files import canonical_json
+from hermetic_rpm.lock import diff, join
+from hermetic_rpm.lock.check import check
+from hermetic_rpm.lock.lockfile import LOCKFILE_NAME
+from hermetic_rpm.lock.model import Lock
+from hermetic_rpm.runner import lock_diff, lock_show, lock_why
+
+TEXT, MARKDOWN, JSON = "text", "markdown", "json"
+PIPE_WIDTH = 120
+"""Columns where standard output is no terminal and COLUMNS is not set."""
+
+_lockfile = click.argument("path", metavar="LOCKFILE", type=click.Path(path_type=Path))
+
+
+def _format(*formats: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    return click.option(
+        "--format", "style", type=click.Choice(formats), default=TEXT, show_default=True, help="How it is written."
+    )
+
+
+@click.group()
+def lock() -> None:
+    """Look into lockfiles: LOCKFILE may also be the directory that holds one."""
+
+
+@lock.command()
+@_lockfile
+@_format(TEXT, JSON)
+def show(path: Path, style: str) -> None:
+    """List the locked packages, with version, size, licence, repository and signing key."""
+    found = _load(path)
+    width = shutil.get_terminal_size((PIPE_WIDTH, 24)).columns
+    _print(lock_show.document(found) if style == JSON else lock_show.text(found, width=width))
+
+
+@lock.command("diff")
+@click.argument("before", metavar="BEFORE", type=click.Path(path_type=Path))
+@click.argument("after", metavar="AFTER", type=click.Path(path_type=Path))
+@_format(TEXT, MARKDOWN, JSON)
+@click.option("--exit-code", is_flag=True, help="Exit with status 1 if anything differs.")
+@click.pass_context
+def diff_command(context: click.Context, before: Path, after: Path, style: str, *, exit_code: bool) -> None:
+    """Tell what became of one lock in another."""
+    old, new = _load(before), _load(after)
+    found = diff.difference(old, new)
+    if style == JSON:
+        _print(lock_diff.document(found, old, new))
+    else:
+        _print((lock_diff.markdown if style == MARKDOWN else lock_diff.text)(found, old, new))
+    if exit_code and found:
+        context.exit(1)
+
+
+@lock.command("check")
+@_lockfile
+def check_command(path: Path) -> None:
+    """Check lockfile, sidecar and keys, and name every problem with its place."""
+    found = check(_lockfile_of(path))
+    packages = _counted(len(found.packages), "package")
+    if found.sidecar is None:
+        click.echo(f"{path} is valid: {packages}. It has no sidecar, so that only NEVRA and sigmd5 are locked.")
+    else:
+        keys = _counted(len(found.sidecar.keys), "key file")
+        click.echo(f"{path} is valid: {packages}, the sidecar, and {keys}.")
+
+
+@lock.command()
+@_lockfile
+@click.argument("package")
+@_format(TEXT, JSON)
+def why(path: Path, package: str, style: str) -> None:
+    """Tell which requirement brought PACKAGE (a name, NAME.ARCH or NEVRA) into the lock."""
+    found = _load(path)
+    answers = lock_why.answers(found, package)
+    _print(lock_why.document(found, answers) if style == JSON else lock_why.text(found, answers))
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def _lockfile_of(path: Path) -> Path:
+    return path / LOCKFILE_NAME if path.is_dir() else path
+
+
+def _load(path: Path) -> Lock:
+    return join.load(_lockfile_of(path))
+
+
+def _print(content: Iterable[str] | dict[str, Any]) -> None:
+    """Write lines, or a document as JSON."""
+    if isinstance(content, dict):
+        click.echo(canonical_json(content), nl=False)
+    else:
+        click.echo("\n".join(content))
