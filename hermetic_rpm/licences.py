@@ -122,11 +122,15 @@ def _converted(node: Any) -> Expression | None:
     return Compound(operator=AND if node.operator.strip() == "AND" else OR, parts=sound)
 
 
-def references(expression: Expression) -> Iterator[str]:
-    """The names of the expression that are no identifiers of the SPDX list."""
+def terms(expression: Expression) -> Iterator[Term]:
+    """The terms of an expression in their order."""
     if isinstance(expression, Term):
-        if REFERENCE.fullmatch(expression.licence):
-            yield expression.licence
+        yield expression
         return
     for part in expression.parts:
-        yield from references(part)
+        yield from terms(part)
+
+
+def is_reference(term: Term) -> bool:
+    """Whether a term names a licence that is not on the SPDX list."""
+    return REFERENCE.fullmatch(term.licence) is not None

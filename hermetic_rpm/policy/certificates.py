@@ -22,6 +22,7 @@ BLOCK = re.compile(
     rb"^-----BEGIN PGP PUBLIC KEY BLOCK-----[ \t]*\r?\n(?P<body>.*?)^-----END PGP PUBLIC KEY BLOCK-----",
     re.DOTALL | re.MULTILINE,
 )
+ARMOUR_HEADER = re.compile(rb"[A-Za-z]+: ")
 
 
 def read(path: str, content: bytes) -> Certificate:
@@ -43,9 +44,11 @@ def _blocks(content: bytes) -> Iterator[bytes]:
         raise ValueError("it holds something else than public keys")
     for block in blocks:
         lines = [line.strip() for line in block["body"].splitlines()]
-        if b"" in lines:
-            lines = lines[lines.index(b"") + 1 :]
-        yield base64.b64decode(b"".join(line for line in lines if not line.startswith(b"=")), validate=True)
+        start = lines.index(b"") + 1
+        if not all(ARMOUR_HEADER.match(line) for line in lines[: start - 1]):
+            raise ValueError("its armour is malformed")
+        end = -1 if lines[-1].startswith(b"=") else None  # the checksum, which guards against typing errors only
+        yield base64.b64decode(b"".join(lines[start:end]), validate=True)
 
 
 def _fingerprints(packets: bytes) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping
 from urllib.parse import quote
@@ -11,6 +12,7 @@ from hermetic_rpm.lock.model import Lock, LockedSrpm, Package
 from hermetic_rpm.sbom.model import Buildroot, ImageComponent, RpmComponent, SrpmComponent
 
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://hermetic-rpm.invalid/sbom")
+LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 def describe(lock: Lock) -> Buildroot:
@@ -42,17 +44,33 @@ def _rpm(package: Package, distro: str) -> RpmComponent:
         evr=f"{epoch}{rpm.version}-{rpm.release}",
         nevra=rpm.nevra,
         purl=purl("rpm", rpm.name, f"{rpm.version}-{rpm.release}", qualifiers),
-        url=rpm.url,
+        url=_address(rpm.url),
         file_name=package.file_name,
         sigmd5=rpm.sigmd5,
         licence=rpm.license,
-        expression=licences.parse(rpm.license),
+        expression=_expression(rpm.license),
         sha256=None if source is None else source.sha256,
         key=None if source is None else source.key,
         key_digits=rpm.signature,
         repository=None if source is None else source.repository,
         location=None if source is None else source.location,
     )
+
+
+def _expression(text: str) -> licences.Expression | None:
+    """The expression; none with a ``+`` that has no identifier of its own, which the formats' tools refuse."""
+    found = licences.parse(text)
+    if found is None or any(term.licence.endswith("+") for term in licences.terms(found)):
+        return None
+    return found
+
+
+def _address(url: str) -> str:
+    """A URL as the formats want it (RFC 3986): what is not allowed in one is quoted, what is quoted stays so."""
+    scheme, _, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    path = quote(LONE_PERCENT.sub("%25", path), safe="/%:+~@=,;!$&'()*")
+    return f"{scheme}://{host}{slash}{path}"
 
 
 def _srpm(srpm: LockedSrpm, distro: str) -> SrpmComponent:

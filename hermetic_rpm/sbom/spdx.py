@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from typing import Any
-from urllib.parse import quote
 
 from hermetic_rpm import __version__, licences
 from hermetic_rpm.sbom.model import Buildroot, ImageComponent, RpmComponent, SrpmComponent
@@ -54,12 +53,11 @@ def _root(buildroot: Buildroot) -> dict[str, Any]:
 
 
 def _rpm(package: RpmComponent) -> dict[str, Any]:
-    declared = _reference(package.licence) if package.expression is None else str(package.expression)
     return _package(
         _identifier(package), package.name, "LIBRARY",
         versionInfo=package.evr,
         packageFileName=package.file_name,
-        licenseDeclared=declared,
+        licenseDeclared=_declared(package),
         externalRefs=[_purl(package.purl)],
         annotations=[_annotation(package)],
         **({} if package.location is None else {"sourceInfo": f"{package.location} in {package.repository}"}),
@@ -90,6 +88,10 @@ def _identifier(package: RpmComponent) -> str:
     return f"SPDXRef-Package-{re.sub(r'[^A-Za-z0-9.-]', '-', package.nevra)}-{digest}"
 
 
+def _declared(package: RpmComponent) -> str:
+    return _reference(package.licence) if package.expression is None else str(package.expression)
+
+
 def _reference(text: str) -> str:
     """The name of a licence that is no SPDX expression."""
     if not text:
@@ -103,16 +105,16 @@ def _extracted(buildroot: Buildroot) -> list[dict[str, str]]:
     found: dict[str, str] = {}
     for package in buildroot.packages:
         if package.expression is None:
-            found[_reference(package.licence)] = package.licence
+            found |= {_reference(package.licence): package.licence} if package.licence else {}
         else:
-            found |= {name: name for name in licences.references(package.expression)}
+            names = [term.licence for term in licences.terms(package.expression) if licences.is_reference(term)]
+            found |= dict(zip(names, names, strict=True))
     return [
         {
             "licenseId": name, "name": words if words == name else "the License tag of RPM headers",
             "extractedText": words, "comment": "The License tag of the package's header; the lock has no other text.",
         }
         for name, words in sorted(found.items())
-        if name.startswith("LicenseRef-")
     ]  # fmt: skip
 
 
@@ -133,7 +135,7 @@ def _download(url: str) -> dict[str, str]:
     """Where the file is from; the format has no word for an address on one's own machine."""
     if not url.startswith(("http://", "https://", "ftp://")):
         return {}
-    return {"downloadLocation": quote(url, safe="/%:+~@=,;!$&'()*?#")}
+    return {"downloadLocation": url}
 
 
 def _checksums(sha256: str | None) -> dict[str, Any]:
