@@ -11,7 +11,7 @@ import click
 
 from hermetic_rpm import __version__
 from hermetic_rpm.progress import HUMAN, JSON, Progress
-from hermetic_rpm.runner import command, execute, parameters, policy_commands
+from hermetic_rpm.runner import command, execute, parameters, policy_cli
 from hermetic_rpm.runner.pipeline import Pipeline, load
 from hermetic_rpm.runner.plan import Plan, make_plan
 from hermetic_rpm.runner.service import podman_environment
@@ -40,7 +40,7 @@ def cli() -> None:
     """Turn a source RPM into binary RPMs from locked and verified inputs only."""
 
 
-cli.add_command(policy_commands.policy)
+cli.add_command(policy_cli.policy)
 
 
 @cli.command()

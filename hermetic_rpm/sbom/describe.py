@@ -69,7 +69,7 @@ def _address(url: str) -> str:
     """A URL as the formats want it (RFC 3986): what is not allowed in one is quoted, what is quoted stays so."""
     scheme, _, rest = url.partition("://")
     host, slash, path = rest.partition("/")
-    path = quote(LONE_PERCENT.sub("%25", path), safe="/%:+~@=,;!$&'()*")
+    path = quote(LONE_PERCENT.sub("%25", path), safe="/%:+~@=,;!$&'()*?")
     return f"{scheme}://{host}{slash}{path}"
 
 
