@@ -11,9 +11,10 @@ import click
 
 from hermetic_rpm import __version__
 from hermetic_rpm.progress import HUMAN, JSON, Progress
-from hermetic_rpm.runner import command, execute, parameters, policy_cli
+from hermetic_rpm.runner import command, execute, parameters
 from hermetic_rpm.runner.pipeline import Pipeline, load
 from hermetic_rpm.runner.plan import Plan, make_plan
+from hermetic_rpm.runner.policy_cli import policy
 from hermetic_rpm.runner.service import podman_environment
 from hermetic_rpm.runner.summary import results, summary
 
@@ -38,9 +39,6 @@ def _planned(function: Callable[..., None]) -> Callable[..., Any]:
 @click.version_option(__version__, prog_name="hermetic-rpm")
 def cli() -> None:
     """Turn a source RPM into binary RPMs from locked and verified inputs only."""
-
-
-cli.add_command(policy_cli.policy)
 
 
 @cli.command()
@@ -80,3 +78,6 @@ def plan(path: Path, assignments: tuple[str, ...], log_format: str) -> None:
 def _plan(pipeline: Pipeline, assignments: tuple[str, ...], log_format: str) -> Plan:
     given = parameters.parse_assignments(assignments)
     return make_plan(pipeline, parameters.resolve(pipeline, given, cwd=Path.cwd(), log_format=log_format))
+
+
+cli.add_command(policy)
