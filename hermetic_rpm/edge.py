@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -48,6 +49,20 @@ class Expectation(click.ParamType[tuple[str, str]]):
         if role not in ROLES or len(digest) != 64 or set(digest) - set("0123456789abcdef"):
             self.fail(f"{value!r} is not ROLE=SHA256 with a role of {', '.join(ROLES)}", param, ctx)
         return role, digest
+
+
+class Date(click.ParamType[datetime]):
+    """A date or a moment in ISO 8601; UTC where it says no offset."""
+
+    name = "date"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Read one date."""
+        try:
+            found = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no date such as 2026-01-31 or 2026-01-31T12:00:00+01:00", param, ctx)
+        return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
 def common_options(command: Callable[..., None]) -> Callable[..., None]:

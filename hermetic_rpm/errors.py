@@ -92,6 +92,13 @@ class PipelineInvalid(HermeticError):
     default_solution = "Correct the places named above; schemas/pipeline.schema.json has the rules."
 
 
+class PolicyInvalid(HermeticError):
+    """The policy file does not conform to its schema, or names what does not exist."""
+
+    exit_code = 23
+    default_solution = "Correct the places named above; docs/reference/policy.md explains each rule."
+
+
 # -- resolving ----------------------------------------------------------------------------
 
 
@@ -217,6 +224,13 @@ class OriginRefused(HermeticError):
     default_solution = (
         "Name the origin with --allow-origin if you trust it, or resolve again with its repository in the target."
     )
+
+
+class PolicyViolated(HermeticError):
+    """The lock breaks rules of the policy; nothing was fetched."""
+
+    exit_code = 53
+    default_solution = "Resolve again for a target that keeps the rules named above, or have the policy changed."
 
 
 # -- building -----------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from hermetic_rpm.runner import command, execute, parameters
 from hermetic_rpm.runner.lock_cli import lock
 from hermetic_rpm.runner.pipeline import Pipeline, load
 from hermetic_rpm.runner.plan import Plan, make_plan
+from hermetic_rpm.runner.policy_cli import policy
 from hermetic_rpm.runner.service import podman_environment
 from hermetic_rpm.runner.summary import results, summary
 
@@ -81,3 +82,6 @@ def plan(path: Path, assignments: tuple[str, ...], log_format: str) -> None:
 def _plan(pipeline: Pipeline, assignments: tuple[str, ...], log_format: str) -> Plan:
     given = parameters.parse_assignments(assignments)
     return make_plan(pipeline, parameters.resolve(pipeline, given, cwd=Path.cwd(), log_format=log_format))
+
+
+cli.add_command(policy)

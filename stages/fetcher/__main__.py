@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -37,13 +38,23 @@ from stages.fetcher.fetch import Request, fetch
     multiple=True,
     help="A URL whose host may be asked though no repository of the lock declares it.",
 )
+@click.option(
+    "--policy",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="A policy file that the lock must keep before anything is fetched; its origins may be asked, too.",
+)
+@click.option("--lock-date", type=edge.Date(), default=None, help="When the lock was made, for the policy (ISO 8601).")
 @edge.common_options
 def main(
     lockfile: Path, output: Path, cache: Path | None, allow_origins: tuple[str, ...],
-    expect: tuple[tuple[str, str], ...], log_format: str,
+    policy: Path | None, lock_date: datetime | None, expect: tuple[tuple[str, str], ...], log_format: str,
 ) -> None:  # fmt: skip
     """Download exactly what a lockfile names into a verified offline repository."""
-    request = Request(lockfile=lockfile, output=output, cache=cache, allow_origins=allow_origins, expected=dict(expect))
+    request = Request(
+        lockfile=lockfile, output=output, cache=cache, allow_origins=allow_origins, policy=policy, lock_date=lock_date,
+        expected=dict(expect),
+    )  # fmt: skip
     edge.run("fetcher", output, log_format, lambda progress, report: fetch(request, progress, report))
 
 

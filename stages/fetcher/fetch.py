@@ -6,16 +6,19 @@ import concurrent.futures
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from hermetic_rpm import cache as cache_store
-from hermetic_rpm import made
+from hermetic_rpm import made, sbom
 from hermetic_rpm.edge import Report
 from hermetic_rpm.errors import DownloadFailed, RepositoryExtraFile, VerificationFailed
 from hermetic_rpm.files import sha256_of, write_atomically, writing_errors
 from hermetic_rpm.lock import join
 from hermetic_rpm.lock.model import Lock, Package
-from hermetic_rpm.lock.offline import KEYS, REPODATA, expected_names
+from hermetic_rpm.lock.offline import KEYS, REPODATA, SBOMS, expected_names
+from hermetic_rpm.policy import gate
+from hermetic_rpm.policy.load import load as load_policy
 from hermetic_rpm.progress import Progress
 from hermetic_rpm.result import outputs_of
 from stages.fetcher import image, repodata, sources, verify
@@ -33,6 +36,8 @@ class Request:
     output: Path
     cache: Path | None
     allow_origins: tuple[str, ...]
+    policy: Path | None
+    lock_date: datetime | None
     expected: Mapping[str, str]
 
 
@@ -46,8 +51,9 @@ def fetch(request: Request, progress: Progress, report: Report) -> None:
             progress.warn(
                 "this lock has no sidecar: only sigmd5 and NEVRA can be checked, neither sha256 nor signatures"
             )
+        named = (*request.allow_origins, *_pass_policy(request, lock, progress, report))
+        allowed = sources.allowed_origins(lock, named)
         keys = verify.certificates(lock, request.lockfile.parent)
-        allowed = sources.allowed_origins(lock, request.allow_origins)
         sources.refuse_undeclared(lock, allowed)
         _remove_older(request.output, lock)
     with progress.phase("packages"):
@@ -61,11 +67,24 @@ def fetch(request: Request, progress: Progress, report: Report) -> None:
         for key in keys:
             (request.output / KEYS).mkdir(exist_ok=True)
             write_atomically(request.output / KEYS / key.name, key.read_bytes())
+    with progress.phase("sbom"):
+        sbom.write(lock, request.output)
     report.outputs = outputs_of(
         request.output, [path for path in _made(request.output, lock, directory) if path.is_file()]
     )
     report.facts["sidecar"] = lock.sidecar is not None
     report.summary = f"{len(lock.packages)} packages and the bootstrap image in {request.output}"
+
+
+def _pass_policy(request: Request, lock: Lock, progress: Progress, report: Report) -> tuple[str, ...]:
+    """Hold the lock against the policy, if there is one; returns the origins that the policy allows."""
+    if request.policy is None:
+        return ()
+    policy = load_policy(request.policy)
+    report.inputs["policy"] = policy.sha256
+    gate.enforce(policy, lock, request.lockfile, origins=request.allow_origins, dated=request.lock_date)
+    progress.say(f"the lock keeps {policy.name}")
+    return tuple(url for url in policy.origins or () if not url.startswith("ftp://"))
 
 
 def _inputs(lock: Lock) -> dict[str, str]:
@@ -166,6 +185,7 @@ def _describe(output: Path, lock: Lock, *, changed: bool) -> None:
 def _made(output: Path, lock: Lock, image_directory: Path) -> list[Path]:
     return [
         *(output / package.file_name for package in lock.packages),
+        *(output / name for name in SBOMS),
         *sorted((output / REPODATA).iterdir()),
         *sorted(image_directory.iterdir()),
         *(sorted((output / KEYS).iterdir()) if (output / KEYS).is_dir() else ()),

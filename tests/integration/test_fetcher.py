@@ -75,7 +75,9 @@ def test_a_lock_becomes_a_repository(case: Case) -> None:
     assert case.sound()
     assert ran.said("5 packages, 5 to fetch")
     names = set(os.listdir(case.room.repo)) - {path.name for path in case.files}  # noqa: PTH208
-    assert names == {"repodata", "keys", "localhost", "result.json", ".made.json"}
+    assert names == {
+        "repodata", "keys", "localhost", "sbom.cdx.json", "sbom.spdx.json", "result.json", ".made.json",
+    }  # fmt: skip
     image = case.room.repo / f"localhost/hermetic-rpm/tiny@{case.image.identity.pull_digest}"
     assert (image / "manifest.json").read_bytes() == (case.image.directory / "manifest.json").read_bytes()
     outputs = {entry["path"]: entry["sha256"] for entry in case.room.result()["outputs"]}

@@ -346,6 +346,7 @@ def test_an_offline_repository_holds_packages_image_metadata_keys_and_notes(tmp_
     found = join.load(locks.write(tmp_path, lock, locks.beside(lock)))
     assert offline.expected_names(found) == {
         "bash.rpm", "registry.example.com", "repodata", "keys", "result.json", ".made.json",
+        "sbom.cdx.json", "sbom.spdx.json",
     }  # fmt: skip
 
 

@@ -1,0 +1,111 @@
+"""The buildroot as CycloneDX 1.6 (ECMA-424): pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hermetic_rpm import __version__
+from hermetic_rpm.sbom.model import Buildroot, ImageComponent, RpmComponent, SrpmComponent
+
+ROOT = "buildroot"
+
+
+def document(buildroot: Buildroot) -> dict[str, Any]:
+    """The whole document; without a timestamp, since nothing of a clock may be in it."""
+    return {
+        "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "serialNumber": f"urn:uuid:{buildroot.uuid}",
+        "version": 1,
+        "metadata": {
+            "lifecycles": [{"phase": "pre-build"}],
+            "tools": {"components": [{"type": "application", "name": "hermetic-rpm", "version": __version__}]},
+            "component": {
+                "type": "platform",
+                "bom-ref": ROOT,
+                "name": buildroot.name,
+                "properties": _properties(
+                    {"lockfile-sha256": buildroot.lockfile_sha256, "target": buildroot.target}
+                ),
+            },
+        },
+        "components": [
+            *(_rpm(package) for package in buildroot.packages),
+            _image(buildroot.image),
+            *(() if buildroot.srpm is None else (_srpm(buildroot.srpm),)),
+        ],
+        "dependencies": _dependencies(buildroot),
+    }  # fmt: skip
+
+
+def _rpm(package: RpmComponent) -> dict[str, Any]:
+    facts = {
+        "file-name": package.file_name, "location": package.location, "repository": package.repository,
+        "sigmd5": package.sigmd5, "signing-key": package.key or package.key_digits,
+    }  # fmt: skip
+    return {
+        "type": "library",
+        "bom-ref": package.purl,
+        "name": package.name,
+        "version": package.evr,
+        "purl": package.purl,
+        **_hashes(package.sha256),
+        "licenses": [_licence(package)],
+        "externalReferences": [{"type": "distribution", "url": package.url}],
+        "properties": _properties(facts),
+    }
+
+
+def _licence(package: RpmComponent) -> dict[str, Any]:
+    if package.expression is None:
+        return {"license": {"name": package.licence or "NOASSERTION", "acknowledgement": "declared"}}
+    return {"expression": str(package.expression), "acknowledgement": "declared"}
+
+
+def _image(image: ImageComponent) -> dict[str, Any]:
+    layers = () if image.source is None else image.source.layers
+    facts = {"config-digest": image.config_digest, "manifest-digest": image.digest}
+    return {
+        "type": "container",
+        "bom-ref": image.purl,
+        "name": image.name,
+        "version": image.digest,
+        "purl": image.purl,
+        **_hashes(image.sha256),
+        "properties": [
+            *_properties(facts),
+            *(entry for layer in layers for entry in _properties({"layer-digest": layer.digest})),
+        ],
+    }
+
+
+def _srpm(srpm: SrpmComponent) -> dict[str, Any]:
+    return {
+        "type": "application",
+        "bom-ref": srpm.purl,
+        "name": srpm.name,
+        **({"version": srpm.evr} if srpm.evr else {}),
+        "purl": srpm.purl,
+        **_hashes(srpm.sha256),
+        "properties": _properties({"file-name": srpm.file_name}),
+    }
+
+
+def _hashes(sha256: str | None) -> dict[str, Any]:
+    return {} if sha256 is None else {"hashes": [{"alg": "SHA-256", "content": sha256}]}
+
+
+def _properties(facts: Mapping[str, str | None]) -> list[dict[str, str]]:
+    return [{"name": f"hermetic-rpm:{name}", "value": value} for name, value in sorted(facts.items()) if value]
+
+
+def _dependencies(buildroot: Buildroot) -> list[dict[str, Any]]:
+    """What the source RPM needs to be built is the buildroot; what that needs is everything in it."""
+    inside = sorted((*(package.purl for package in buildroot.packages), buildroot.image.purl))
+    return [
+        {"ref": ROOT, "dependsOn": inside},
+        *(() if buildroot.srpm is None else ({"ref": buildroot.srpm.purl, "dependsOn": [ROOT]},)),
+        *({"ref": ref} for ref in inside),
+    ]

@@ -1,0 +1,70 @@
+"""What both formats tell of a buildroot, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hermetic_rpm.licences import Expression
+from hermetic_rpm.lock.model import ImageSource
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RpmComponent:
+    """A locked package; what only a sidecar knows is None without one.
+
+    ``licence`` is the text of the header, ``expression`` its meaning if it is an SPDX expression.
+    """
+
+    name: str
+    evr: str
+    nevra: str
+    purl: str
+    url: str
+    file_name: str
+    sigmd5: str
+    licence: str
+    expression: Expression | None
+    sha256: str | None
+    key: str | None
+    key_digits: str | None
+    repository: str | None
+    location: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageComponent:
+    """The bootstrap image; ``sha256`` is that of its manifest, ``source`` None without a sidecar."""
+
+    name: str
+    purl: str
+    digest: str
+    sha256: str
+    config_digest: str
+    source: ImageSource | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SrpmComponent:
+    """The source RPM that the buildroot is for."""
+
+    name: str
+    evr: str
+    purl: str
+    file_name: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Buildroot:
+    """A buildroot: its packages in the lock's order, its bootstrap image, what is built in it.
+
+    ``uuid`` is the same for the same lock and the same version of this program.
+    """
+
+    name: str
+    uuid: str
+    lockfile_sha256: str
+    target: str | None
+    packages: tuple[RpmComponent, ...]
+    image: ImageComponent
+    srpm: SrpmComponent | None

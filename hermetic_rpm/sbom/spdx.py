@@ -1,0 +1,153 @@
+"""The buildroot as SPDX 2.3: pure."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any
+
+from hermetic_rpm import __version__, licences
+from hermetic_rpm.sbom.model import Buildroot, ImageComponent, RpmComponent, SrpmComponent
+
+DOCUMENT, ROOT = "SPDXRef-DOCUMENT", "SPDXRef-Buildroot"
+UNKNOWN = "NOASSERTION"
+CREATED = "1970-01-01T00:00:00Z"
+"""The format demands a date; any other would come from a clock."""
+
+TOOL = f"Tool: hermetic-rpm-{__version__}"
+
+
+def document(buildroot: Buildroot) -> dict[str, Any]:
+    """The whole document."""
+    return {
+        "spdxVersion": "SPDX-2.3",
+        "dataLicense": "CC0-1.0",
+        "SPDXID": DOCUMENT,
+        "name": buildroot.name,
+        "documentNamespace": f"urn:uuid:{buildroot.uuid}",
+        "creationInfo": {"created": CREATED, "creators": [TOOL]},
+        "packages": [
+            _root(buildroot),
+            *(_rpm(package) for package in buildroot.packages),
+            _image(buildroot.image),
+            *(() if buildroot.srpm is None else (_srpm(buildroot.srpm),)),
+        ],
+        "hasExtractedLicensingInfos": _extracted(buildroot),
+        "relationships": _relationships(buildroot),
+    }
+
+
+def _package(identifier: str, name: str, purpose: str, **more: Any) -> dict[str, Any]:
+    """A package with what the format demands; nobody told us suppliers or copyrights."""
+    return {
+        "SPDXID": identifier, "name": name, "primaryPackagePurpose": purpose, "filesAnalyzed": False,
+        "downloadLocation": UNKNOWN, "supplier": UNKNOWN, "originator": UNKNOWN, "copyrightText": UNKNOWN,
+        "licenseConcluded": UNKNOWN, "licenseDeclared": UNKNOWN, **more,
+    }  # fmt: skip
+
+
+def _root(buildroot: Buildroot) -> dict[str, Any]:
+    target = "" if buildroot.target is None else f" for the target {buildroot.target}"
+    summary = f"The packages of the lockfile with sha256 {buildroot.lockfile_sha256}{target}"
+    return _package(ROOT, buildroot.name, "OTHER", summary=summary)
+
+
+def _rpm(package: RpmComponent) -> dict[str, Any]:
+    return _package(
+        _identifier(package), package.name, "LIBRARY",
+        versionInfo=package.evr,
+        packageFileName=package.file_name,
+        licenseDeclared=_declared(package),
+        externalRefs=[_purl(package.purl)],
+        annotations=[_annotation(package)],
+        **({} if package.location is None else {"sourceInfo": f"{package.location} in {package.repository}"}),
+        **_download(package.url),
+        **_checksums(package.sha256),
+    )  # fmt: skip
+
+
+def _image(image: ImageComponent) -> dict[str, Any]:
+    layers = () if image.source is None else image.source.layers
+    summary = "; ".join((f"config {image.config_digest}", *(f"layer {layer.digest}" for layer in layers)))
+    return _package(
+        "SPDXRef-BootstrapImage", image.name, "CONTAINER", versionInfo=image.digest, summary=summary,
+        externalRefs=[_purl(image.purl)], **_checksums(image.sha256),
+    )  # fmt: skip
+
+
+def _srpm(srpm: SrpmComponent) -> dict[str, Any]:
+    return _package(
+        "SPDXRef-SourceRpm", srpm.name, "SOURCE", packageFileName=srpm.file_name, externalRefs=[_purl(srpm.purl)],
+        **({"versionInfo": srpm.evr} if srpm.evr else {}), **_checksums(srpm.sha256),
+    )  # fmt: skip
+
+
+def _identifier(package: RpmComponent) -> str:
+    """An identifier by NEVRA alone; the digest keeps apart what looks alike without its special characters."""
+    digest = hashlib.sha256(package.nevra.encode()).hexdigest()[:12]
+    return f"SPDXRef-Package-{re.sub(r'[^A-Za-z0-9.-]', '-', package.nevra)}-{digest}"
+
+
+def _declared(package: RpmComponent) -> str:
+    return _reference(package.licence) if package.expression is None else str(package.expression)
+
+
+def _reference(text: str) -> str:
+    """The name of a licence that is no SPDX expression."""
+    if not text:
+        return UNKNOWN
+    words = re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-")[:60]
+    return f"LicenseRef-rpm-{words}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def _extracted(buildroot: Buildroot) -> list[dict[str, str]]:
+    """What the format wants to know of each licence outside the SPDX list: its text, which no lock has."""
+    found: dict[str, str] = {}
+    for package in buildroot.packages:
+        if package.expression is None:
+            found |= {_reference(package.licence): package.licence} if package.licence else {}
+        else:
+            names = [term.licence for term in licences.terms(package.expression) if licences.is_reference(term)]
+            found |= dict(zip(names, names, strict=True))
+    return [
+        {
+            "licenseId": name, "name": words if words == name else "the License tag of RPM headers",
+            "extractedText": words, "comment": "The License tag of the package's header; the lock has no other text.",
+        }
+        for name, words in sorted(found.items())
+    ]  # fmt: skip
+
+
+def _purl(locator: str) -> dict[str, str]:
+    return {"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": locator}
+
+
+def _annotation(package: RpmComponent) -> dict[str, str]:
+    key = package.key or package.key_digits
+    signed = "unsigned" if key is None else f"signed by {key}"
+    return {
+        "annotationType": "OTHER", "annotator": TOOL, "annotationDate": CREATED,
+        "comment": f"{signed}; sigmd5 {package.sigmd5}",
+    }  # fmt: skip
+
+
+def _download(url: str) -> dict[str, str]:
+    """Where the file is from; the format has no word for an address on one's own machine."""
+    if not url.startswith(("http://", "https://", "ftp://")):
+        return {}
+    return {"downloadLocation": url}
+
+
+def _checksums(sha256: str | None) -> dict[str, Any]:
+    return {} if sha256 is None else {"checksums": [{"algorithm": "SHA256", "checksumValue": sha256}]}
+
+
+def _relationships(buildroot: Buildroot) -> list[dict[str, str]]:
+    triples = [(DOCUMENT, "DESCRIBES", ROOT), ("SPDXRef-BootstrapImage", "BUILD_TOOL_OF", ROOT)]
+    if buildroot.srpm is not None:
+        triples.append((ROOT, "BUILD_DEPENDENCY_OF", "SPDXRef-SourceRpm"))
+    triples += [(ROOT, "DEPENDS_ON", _identifier(package)) for package in buildroot.packages]
+    return [
+        {"spdxElementId": subject, "relationshipType": verb, "relatedSpdxElement": thing}
+        for subject, verb, thing in triples
+    ]
