@@ -45,6 +45,7 @@ NO_MATCH = re.compile(r"No match for argument: (.+)$")
 NOTHING_PROVIDES = re.compile(r"nothing provides (?:requested )?(.+?)(?: needed by (.+))?$")
 UNAVAILABLE = re.compile(r"(?i)(cannot download|failed to download metadata|cannot prepare internal mirrorlist"
                          r"|curl error|status code: [45]\d\d|no more mirrors|repomd\.xml)")  # fmt: skip
+UNAVAILABLE_ID = re.compile(r"""for repo(?:sitory)? ["']([A-Za-z0-9._:+-]+)["']""")
 NO_SPACE = re.compile(r"(?i)no space left on device|more space needed on the|disk requirements")
 BAD_SIGNATURE = re.compile(r"(?i)(gpg|signature|openpgp).*(fail|not|invalid|missing|wrong|incorrect)|is not signed")
 
@@ -155,7 +156,9 @@ def explain(tail: tuple[str, ...], requirements: tuple[str, ...]) -> HermeticErr
             solution="Name the right key under gpgkey of its repository in the target.",
         )  # fmt: skip
     if any(UNAVAILABLE.search(line) for line in tail):
-        return RepositoryUnavailable("A repository of the target cannot be read.", log_tail=tail)
+        named = next((found[1] for line in tail if (found := UNAVAILABLE_ID.search(line))), None)
+        which = "A repository of the target" if named is None else f"The repository {named}"
+        return RepositoryUnavailable(f"{which} cannot be read.", log_tail=tail)
     what = f" for {', '.join(map(_unescaped, requirements[:5]))}" if requirements else ""
     return PackageManagerFailed(f"The package manager found no set of packages{what}.", log_tail=tail)
 
