@@ -62,12 +62,13 @@ def repository(lock: Lock, directory: Path) -> Image:
 def _strays(lock: Lock, directory: Path) -> list[str]:
     """What lies beside the packages and is not what it should be: keys of the lock, metadata, notes of the fetcher."""
     strays = [name for name in (RESULT_NAME, MADE) if (directory / name).exists() and not _is_plain(directory / name)]
-    keys = {} if lock.sidecar is None else {Path(key.path).name: key.sha256 for key in lock.sidecar.keys}
-    strays += [
-        f"{KEYS}/{path.name}"
-        for path in _entries(directory / KEYS)
-        if not _is_plain(path) or sha256_of(path) != keys.get(path.name)
-    ]
+    if lock.sidecar is not None:  # nothing else says which keys there are; the builder uses none
+        keys = {Path(key.path).name: key.sha256 for key in lock.sidecar.keys}
+        strays += [
+            f"{KEYS}/{path.name}"
+            for path in _entries(directory / KEYS)
+            if not _is_plain(path) or sha256_of(path) != keys.get(path.name)
+        ]
     index = directory / REPODATA / "repomd.xml"
     listed = index.read_text(errors="replace") if _is_plain(index) else ""
     for path in _entries(directory / REPODATA):
