@@ -92,5 +92,6 @@ def hello(rootful: Engine, tmp_path_factory: pytest.TempPathFactory) -> Workspac
 @pytest.fixture
 def hello_copy(hello: Workspace, tmp_path: Path) -> Workspace:
     """A copy of the built workspace of hello, to break."""
-    shutil.copytree(hello.path, tmp_path / "workspace", symlinks=True)
+    for name in ("lock", "repo", "results"):
+        shutil.copytree(hello.path / name, tmp_path / "workspace" / name, symlinks=True)
     return Workspace(engine=hello.engine, path=tmp_path / "workspace")
