@@ -53,6 +53,7 @@ NEEDS = (
     _need("rpm", "rpm", "rpm", "rpm"),
     _need("rpmbuild", "rpm", "rpm-build", "rpm-build"),
     _need("rpmsign", "rpm", "rpm-sign", "rpm-build"),
+    _need("createrepo_c", "createrepo-c", "createrepo_c", "createrepo_c"),
     _need("gpg", "gpg", "gnupg2", "gpg2"),
     _need("gpg-agent", "gpg-agent", "gnupg2", "gpg2"),
     _need("igzip", "isal", "isa-l-tools", "isa-l"),
