@@ -45,7 +45,9 @@ NEEDS = (
     _need("slirp4netns|pasta", "slirp4netns", "slirp4netns", "slirp4netns"),
     _need("netavark", "netavark", "netavark", "netavark", optional=True),
     _need("aardvark-dns", "aardvark-dns", "aardvark-dns", "aardvark-dns", optional=True),
-    _need("iptables|nft", "iptables", "iptables-nft", "iptables"),
+    # netavark calls iptables before podman 5 and nft since: a host with the wrong one has no bridge
+    _need("iptables", "iptables", "iptables-nft", "iptables"),
+    _need("nft", "nftables", "nftables", "nftables"),
     _need("skopeo", "skopeo", "skopeo", "skopeo"),
     # the demo distribution, and the base image where no registry can be reached
     _need("mmdebstrap", "mmdebstrap", "mmdebstrap", "mmdebstrap"),
