@@ -125,17 +125,6 @@ def test_only_sockets_of_the_network_namespace_can_be_made(minimal: Workspace, a
     assert "io_uring refused" in lines
 
 
-def test_a_flood_of_output_costs_no_memory(minimal: Workspace, attack) -> None:
-    """A macro that the spec plants for later questions to rpm."""
-    flood = """head -c 3000000000 /dev/zero | tr '\\\\0' x >&2; echo /var/lib/rpm"""
-    line = f"%%_dbpath %%({flood})".replace("'", '"')
-    planted = f"""%(test "$HOME" = /builddir && echo '{line}' >> ~/.rpmmacros; echo 1)"""
-    srpm = attack(preamble=f"%define boom {planted}\nSource: x%{{boom}}")
-    done = minimal.build(srpm)
-    assert done.returncode in {0, errors.SpecFailed.exit_code, errors.BuildFailed.exit_code}, done.stderr[-3000:]
-    assert minimal.result("results")["status"] in {"ok", "failed"}
-
-
 def test_killing_everything_in_reach_kills_only_the_build(minimal: Workspace, attack) -> None:
     srpm = attack(build="kill -9 1 $PPID 2>&1 || :; kill -9 -1")
     done = minimal.build(srpm)
