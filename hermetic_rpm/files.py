@@ -64,7 +64,9 @@ def writing_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFull(f"No space left for {path}.") from error
-        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ENOENT):
+        if error.errno == errno.ENOTDIR:
+            raise OutputRefused(f"{path} cannot be written: a file is in its place or above it.") from error
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOENT):
             raise OutputRefused(f"{path} cannot be written: {error.strerror}.") from error
         raise
 
