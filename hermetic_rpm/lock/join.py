@@ -37,10 +37,17 @@ def load(path: Path) -> Lock:
     )  # fmt: skip
 
 
+def checksums(lock: Lock) -> dict[str, str]:
+    """The sha256 of the lock's files by their role, as a result names its inputs."""
+    sidecar_sha256 = {} if lock.sidecar_sha256 is None else {"sidecar": lock.sidecar_sha256}
+    return {"lockfile": lock.lockfile_sha256, **sidecar_sha256}
+
+
 def expect(lock: Lock, expected: Mapping[str, str]) -> None:
     """Hold the lock against the checksums the caller was given; raises `LockMismatch`."""
-    actual = {"lockfile": lock.lockfile_sha256, "sidecar": lock.sidecar_sha256}
-    for role, found in actual.items():
+    actual = checksums(lock)
+    for role in ("lockfile", "sidecar"):
+        found = actual.get(role)
         if role in expected and expected[role] != found:
             raise LockMismatch(f"The {role} has the sha256 {found}, but {expected[role]} was expected.")
 

@@ -70,9 +70,7 @@ def _check(request: Request, report: Report, progress: Progress) -> tuple[Lock, 
         progress.warn(
             "this lock has no sidecar: only sigmd5 and NEVRA can be checked, and not whether this is the resolved SRPM"
         )
-    report.inputs["lockfile"] = lock.lockfile_sha256
-    if lock.sidecar_sha256 is not None:
-        report.inputs["sidecar"] = lock.sidecar_sha256
+    report.inputs |= join.checksums(lock)
     report.inputs["srpm"] = check.source_rpm(lock, request.srpm)
     expect_srpm(report.inputs["srpm"], request.expected)
     image = check.repository(lock, request.repository)

@@ -46,7 +46,7 @@ def fetch(request: Request, progress: Progress, report: Report) -> None:
     with progress.phase("check"):
         lock = join.load(request.lockfile)
         join.expect(lock, request.expected)
-        report.inputs |= _inputs(lock)
+        report.inputs |= join.checksums(lock)
         if lock.sidecar is None:
             progress.warn(
                 "this lock has no sidecar: only sigmd5 and NEVRA can be checked, neither sha256 nor signatures"
@@ -85,11 +85,6 @@ def _pass_policy(request: Request, lock: Lock, progress: Progress, report: Repor
     gate.enforce(policy, lock, request.lockfile, origins=request.allow_origins, dated=request.lock_date)
     progress.say(f"the lock keeps {policy.name}")
     return tuple(url for url in policy.origins or () if not url.startswith("ftp://"))
-
-
-def _inputs(lock: Lock) -> dict[str, str]:
-    sidecar = {} if lock.sidecar_sha256 is None else {"sidecar": lock.sidecar_sha256}
-    return {"lockfile": lock.lockfile_sha256, **sidecar}
 
 
 def _remove_older(output: Path, lock: Lock) -> None:
