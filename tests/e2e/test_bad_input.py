@@ -11,6 +11,7 @@ import pytest
 from containers import Workspace, sample
 from hermetic_rpm import errors
 
+COMPARED = pytest.mark.promise("2.4", "repository and lockfile are compared before anything of it runs")
 pytestmark = pytest.mark.promise(
     "2.bad", "each kind of bad input has its own exit code and one message with a solution"
 )
@@ -78,11 +79,13 @@ def test_a_build_that_fails_shows_the_end_of_its_log_and_keeps_it(workspace: Wor
     assert marker in "\n".join(workspace.result("results")["error"]["log_tail"])
 
 
+@COMPARED
 def test_a_missing_file_in_the_repository(hello_copy: Workspace) -> None:
     next(hello_copy.path.glob("repo/bash-*.rpm")).unlink()
     refused(hello_copy, hello_copy.build(sample("hello")), errors.RepositoryIncomplete, "results", "lacks bash-")
 
 
+@COMPARED
 def test_one_rpm_too_many_in_the_repository(hello_copy: Workspace) -> None:
     shutil.copy(next(hello_copy.path.glob("repo/bash-*.rpm")), hello_copy.path / "repo/stranger-1-1.noarch.rpm")
     done = hello_copy.build(sample("hello"))
@@ -97,6 +100,7 @@ def test_a_stranger_in_a_corner_of_the_repository(hello_copy: Workspace, place: 
     refused(hello_copy, hello_copy.build(sample("hello")), errors.RepositoryExtraFile, "results", place)
 
 
+@COMPARED
 def test_one_flipped_bit_in_the_repository(hello_copy: Workspace) -> None:
     path = next(hello_copy.path.glob("repo/make-*.rpm"))
     content = bytearray(path.read_bytes())
@@ -105,6 +109,7 @@ def test_one_flipped_bit_in_the_repository(hello_copy: Workspace) -> None:
     refused(hello_copy, hello_copy.build(sample("hello")), errors.RepositoryAltered, "results", path.name)
 
 
+@COMPARED
 def test_one_flipped_bit_in_the_image(hello_copy: Workspace) -> None:
     layer = max((path for path in (hello_copy.path / "repo/localhost").rglob("*") if path.is_file()),
                 key=lambda path: path.stat().st_size)  # fmt: skip
