@@ -12,6 +12,8 @@ import pytest
 
 from hermetic_rpm.image.manifest import Image
 from tests.support import fetching, images
+from tests.support.fetching import Case, Room
+from tests.support.server import serving
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +34,22 @@ def tiny_layout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny(tiny_layout: Path, tmp_path_factory: pytest.TempPathFactory) -> Image:
     """The same image as skopeo copies it."""
     return fetching.copied(f"oci:{tiny_layout}:latest", tmp_path_factory.mktemp("tiny-dir") / "image")
+
+
+@pytest.fixture(scope="session")
+def files(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
+    """A few small packages in a directory of their own, for a server."""
+    served = tmp_path_factory.mktemp("served")
+    return tuple(Path(shutil.copy(path, served)) for path in fetching.rpms(fetching.FEW))
+
+
+@pytest.fixture
+def case(tmp_path: Path, files: tuple[Path, ...], tiny: Image, tiny_layout: Path) -> Iterator[Case]:
+    """A server that has these packages, and a lock of them with its sidecar."""
+    with serving(files[0].parent) as server:
+        made = Case(room=Room(directory=tmp_path / "work"), server=server, files=files, image=tiny, layout=tiny_layout)
+        made.lock()
+        yield made
 
 
 @pytest.fixture(scope="session")

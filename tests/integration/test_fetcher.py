@@ -8,8 +8,6 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -17,55 +15,15 @@ import pytest
 
 from demo import signing
 from hermetic_rpm.errors import DownloadFailed, LockMismatch, OriginRefused, RepositoryExtraFile, VerificationFailed
-from hermetic_rpm.image.manifest import Image
 from tests.support import fetching
-from tests.support.fetching import ROOT, Room
-from tests.support.server import FaultyServer, serving
+from tests.support.fetching import ROOT, Case, Room
+from tests.support.server import serving
 
 WHATEVER = pytest.mark.promise("2.4", "whatever a server does, it is a clear error or the right bytes")
 ORIGINS = pytest.mark.promise("2.4", "nothing is asked of an origin that nobody declared")
 SIGNED = pytest.mark.promise("2.4", "a package without the signature that its repository demands is refused")
 AGAIN = pytest.mark.promise("2.4", "a second fetch is a no-op, and a corrupt cache heals")
-NAMES = ("demo-c++-tools", "demo-caret", "demo-epoch", "demo-header-signed", "demo-tilde")
 BAD = "demo-epoch-1.0-1.demo1.noarch.rpm"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Case:
-    """A lock, the server that has its packages, and the directories of a run."""
-
-    room: Room
-    server: FaultyServer
-    files: tuple[Path, ...]
-    image: Image
-    layout: Path
-
-    def lock(self, *bases: str, **options: object) -> None:
-        fetching.write_lock(
-            self.room, self.files, bases or (self.server.url,), image=self.image,
-            image_locations=(f"oci:{self.layout}:latest",), **options,  # type: ignore[arg-type]
-        )  # fmt: skip
-
-    def sound(self) -> bool:
-        """Whether the repository holds exactly the locked packages, each with its bytes."""
-        names = {path.name for path in self.room.repo.glob("*.rpm")}
-        return names == {path.name for path in self.files} and all(
-            (self.room.repo / path.name).read_bytes() == path.read_bytes() for path in self.files
-        )
-
-
-@pytest.fixture(scope="module")
-def files(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
-    served = tmp_path_factory.mktemp("served")
-    return tuple(Path(shutil.copy(path, served)) for path in fetching.rpms(NAMES))
-
-
-@pytest.fixture
-def case(tmp_path: Path, files: tuple[Path, ...], tiny: Image, tiny_layout: Path) -> Iterator[Case]:
-    with serving(files[0].parent) as server:
-        made = Case(room=Room(directory=tmp_path / "work"), server=server, files=files, image=tiny, layout=tiny_layout)
-        made.lock()
-        yield made
 
 
 @pytest.mark.promise("2.4", "packages are downloaded in parallel and get their names only once they are verified")

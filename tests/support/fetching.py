@@ -20,12 +20,14 @@ from hermetic_rpm.image.manifest import Image
 from hermetic_rpm.lock import lockfile
 from hermetic_rpm.lock.model import ImageSource, KeyFile, RepositorySource, RpmSource
 from tests.support import locks
+from tests.support.server import FaultyServer
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "build/demo"
 PACKAGES = DEMO / "repo/Packages"
 KEY = DEMO / "keys/RPM-GPG-KEY-demo"
 NAMES = ("demo-caret", "demo-c++-tools", "demo-epoch", "demo-header-signed", "demo-tilde", "demo-tool", "demo-oddities")
+FEW = ("demo-c++-tools", "demo-caret", "demo-epoch", "demo-header-signed", "demo-tilde")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -154,3 +156,27 @@ def copied(location: str, directory: Path) -> Image:
     directory.mkdir(parents=True)
     subprocess.run(copy.copy_command(location, directory, architecture="amd64"), check=True, capture_output=True)
     return manifest.read(directory)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Case:
+    """A lock, the server that has its packages, and the directories of a run."""
+
+    room: Room
+    server: FaultyServer
+    files: tuple[Path, ...]
+    image: Image
+    layout: Path
+
+    def lock(self, *bases: str, **options: object) -> None:
+        write_lock(
+            self.room, self.files, bases or (self.server.url,), image=self.image,
+            image_locations=(f"oci:{self.layout}:latest",), **options,  # type: ignore[arg-type]
+        )  # fmt: skip
+
+    def sound(self) -> bool:
+        """Whether the repository holds exactly the locked packages, each with its bytes."""
+        names = {path.name for path in self.room.repo.glob("*.rpm")}
+        return names == {path.name for path in self.files} and all(
+            (self.room.repo / path.name).read_bytes() == path.read_bytes() for path in self.files
+        )
