@@ -2,59 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from hermetic_rpm.image.manifest import Image
-from tests.support import fetching
+from tests.support import fetching, servers
 from tests.support.fetching import Room
-from tests.support.server import free_port, wait_for_port
+from tests.support.servers import program, registry
 
 REGISTRY = pytest.mark.promise("2.4", "the bootstrap image is fetched by digest from a real registry")
-
-
-@contextlib.contextmanager
-def running(command: tuple[object, ...], port: int, **environment: str) -> Iterator[None]:
-    """A server in the foreground, ended by its process id."""
-    with subprocess.Popen(
-        [str(part) for part in command], env={**os.environ, **environment}, stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    ) as child:  # fmt: skip
-        try:
-            wait_for_port(port)
-            yield
-        finally:
-            child.terminate()
-            child.wait(20)
-
-
-def program(name: str) -> str:
-    found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
-    if found is None:
-        pytest.skip(f"{name} is not installed: run `make setup`")
-    return found
 
 
 @pytest.fixture
 def nginx(demo: Path, tmp_path: Path) -> Iterator[str]:
     """The demo's repository behind a real nginx; its base URL."""
-    port = free_port()
-    directories = "".join(
-        f"{name}_temp_path {tmp_path}/{name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    (tmp_path / "nginx.conf").write_text(
-        f"daemon off;\nmaster_process off;\nerror_log {tmp_path}/error.log;\npid {tmp_path}/pid;\nevents {{}}\n"
-        f"http {{\naccess_log off;\n{directories}"
-        f"server {{\nlisten 127.0.0.1:{port};\nroot {demo / 'repo'};\n}}\n}}\n"
-    )
-    with running((program("nginx"), "-c", tmp_path / "nginx.conf", "-p", tmp_path), port):
+    with servers.nginx(tmp_path, demo / "repo") as port:
         yield f"http://127.0.0.1:{port}/Packages"
 
 
@@ -67,41 +33,6 @@ def test_nginx_serves_every_odd_name_of_the_demo(nginx: str, tiny: Image, tiny_l
     ran = room.fetch()
     assert ran.code == 0, ran.err
     assert {path.name for path in room.repo.glob("*.rpm")} == {path.name for path in paths}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Registry:
-    """A registry with TLS on loopback; ``environment`` makes clients trust it."""
-
-    address: str
-    environment: dict[str, str]
-
-    def push(self, layout: Path, name: str, *options: str) -> None:
-        subprocess.run(
-            ("skopeo", "copy", "--quiet", "--insecure-policy", *options, f"oci:{layout}:latest",
-             f"docker://{self.address}/{name}"),
-            check=True, capture_output=True, env={**os.environ, **self.environment},
-        )  # fmt: skip
-
-
-@contextlib.contextmanager
-def registry(directory: Path, *, auth: str = "") -> Iterator[Registry]:
-    """docker-registry with a certificate made on the spot; ``auth`` is added to its configuration."""
-    certificate, key, port = directory / "registry.crt", directory / "registry.key", free_port()
-    directory.mkdir(exist_ok=True)
-    subprocess.run(
-        (program("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-         "-keyout", key, "-out", certificate, "-days", "2", "-subj", "/CN=localhost",
-         "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"),
-        check=True, capture_output=True,
-    )  # fmt: skip
-    (directory / "config.yml").write_text(
-        "version: 0.1\nlog: {accesslog: {disabled: true}, level: error}\n"
-        f"storage: {{filesystem: {{rootdirectory: {directory / 'storage'}}}}}\n"
-        f"http:\n  addr: 127.0.0.1:{port}\n  tls: {{certificate: {certificate}, key: {key}}}\n{auth}"
-    )
-    with running((program("docker-registry"), "serve", directory / "config.yml"), port):
-        yield Registry(address=f"127.0.0.1:{port}", environment={"SSL_CERT_FILE": str(certificate)})
 
 
 @REGISTRY
