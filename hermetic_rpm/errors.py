@@ -226,6 +226,13 @@ class OriginRefused(HermeticError):
     )
 
 
+class AccessInvalid(HermeticError):
+    """A file that should let the fetcher into a server (certificate, token, passwords) is not what it must be."""
+
+    exit_code = 54
+    default_solution = "Mount the file into the container, readable, and name it there."
+
+
 class PolicyViolated(HermeticError):
     """The lock breaks rules of the policy; nothing was fetched."""
 

@@ -16,18 +16,23 @@ GO_ARCHITECTURES = {
 }  # fmt: skip
 """OCI's name for an RPM architecture."""
 
+DOCKER = "docker://"
 
-def copy_command(location: str, destination: Path, *, architecture: str) -> tuple[str, ...]:
+
+def copy_command(
+    location: str, destination: Path, *, architecture: str, authfile: Path | None = None
+) -> tuple[str, ...]:  # fmt: skip
     """The skopeo command that copies the instance for an OCI architecture, bytes unchanged."""
+    login = () if authfile is None else (f"--authfile={authfile}",)
     return (
-        "skopeo", "copy", "--quiet", "--preserve-digests", "--insecure-policy",
-        "--override-os", "linux", "--override-arch", architecture, "--", location, f"dir:{destination}",
+        "skopeo", "copy", "--quiet", "--preserve-digests", "--insecure-policy", "--retry-times=3",
+        "--override-os", "linux", "--override-arch", architecture, *login, "--", location, f"dir:{destination}",
     )  # fmt: skip
 
 
 def by_digest(location: str, pull_digest: str) -> str:
     """The location pinned to a manifest, where its transport can say so (``docker://``)."""
-    if not location.startswith("docker://"):
+    if not location.startswith(DOCKER):
         return location
     reference = location.split("@", 1)[0]
     head, slash, tail = reference.rpartition("/")
@@ -35,18 +40,29 @@ def by_digest(location: str, pull_digest: str) -> str:
 
 
 def copy_first(
-    locations: tuple[str, ...], destination: Path, *, architecture: str, say: Callable[[str], None]
+    locations: tuple[str, ...],
+    destination: Path,
+    *,
+    architecture: str,
+    say: Callable[[str], None],
+    authfile: Path | None = None,
+    ca_bundle: Path | None = None,
 ) -> manifest.Image:
     """Copy from the first location that answers into ``destination`` (made anew), and read it.
+
+    ``authfile`` has logins for registries as podman writes them, ``ca_bundle`` whom to trust.
 
     Raises `ImageUnavailable` naming every location and what it answered.
     """
     answers: list[str] = []
+    environment = process.host_environment(**({} if ca_bundle is None else {"SSL_CERT_FILE": str(ca_bundle)}))
     for location in locations:
         shutil.rmtree(destination, ignore_errors=True)
         destination.mkdir(parents=True)
         try:
-            process.run(copy_command(location, destination, architecture=architecture), env=process.host_environment())
+            process.run(
+                copy_command(location, destination, architecture=architecture, authfile=authfile), env=environment
+            )  # fmt: skip
         except CommandFailed as error:
             answers.append(f"  {location}: {error.log_tail[-1] if error.log_tail else error.reason}")
             say(f"{location} does not give the image")

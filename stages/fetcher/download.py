@@ -1,44 +1,44 @@
-"""One file from its addresses in order: bounded by its locked size, never believed.
+"""One file from its addresses: bounded by its locked size, resumed where it broke, never believed.
 
-The adapter of requests.  A file ends up under a temporary name with the size and sha256
-that were asked for, or the address answered wrongly and the next one is tried.
+All addresses are asked in rounds: another one is sooner right than the same one again.  A
+file ends up under a temporary name with the size and sha256 that were asked for, or every
+address answered wrongly.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 import random
+import re
+import stat
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urljoin, urlsplit
-
-import requests
-import urllib3
-from requests.adapters import HTTPAdapter
+from typing import IO
+from urllib.parse import unquote, urlsplit
 
 from hermetic_rpm.files import CHUNK_BYTES, writing_errors
-from stages.fetcher.sources import Origin, is_allowed
+from stages.fetcher.origins import Origin, origin_of
+from stages.fetcher.transport import OK, PARTIAL, RANGE_REFUSED, Answer, Transport, WrongAnswerError
 
-ATTEMPTS = 4
-REDIRECTS = 5
-SLOW_BYTES_PER_SECOND, SLOW_AFTER_SECONDS = 1024, 60
-TIMEOUT_SECONDS = (20, 60)
-"""For connecting, and without a byte."""
+SLOW_BYTES_PER_SECOND = 1024
+MAX_WAIT_SECONDS = 120
+UNREACHABLE_TIMES = 3
+"""So often in a row nobody answered: the origin is asked last from then on."""
 
-WORTH_RETRYING = frozenset((408, 425, 429, 500, 502, 503, 504))
 MAX_UNKNOWN_BYTES = 8 << 30
 """The bound for a file whose size nobody recorded (a lock without sidecar)."""
 
+CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
-class WrongAnswerError(Exception):
-    """An address does not give the file; ``again`` where another try may help."""
 
-    def __init__(self, reason: str, *, again: bool = False) -> None:
-        super().__init__(reason)
-        self.again = again
+class NobodyGivesError(Exception):
+    """No address gave the file; the text has all answers."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,115 +50,183 @@ class Wanted:
     size: int | None
 
 
-class Downloader:
-    """Downloads over shared connections; safe to use from several threads."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Patience:
+    """How often all addresses are asked, and how many seconds one may give (nearly) nothing."""
 
-    def __init__(self, *, workers: int, allowed: frozenset[Origin], warn: Callable[[str], None]) -> None:
-        self._session = requests.Session()
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, HTTPAdapter(pool_maxsize=workers))
-        self._allowed = allowed
+    rounds: int = 4
+    idle_seconds: float = 60
+
+
+class Downloader:
+    """Downloads over shared connections; safe to use from several threads.
+
+    ``received`` is told how many bytes came, a negative number where some are thrown away.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        patience: Patience,
+        warn: Callable[[str], None],
+        received: Callable[[int], None] = lambda _count: None,
+    ) -> None:
+        self._transport = transport
+        self._patience = patience
         self._warn = warn
+        self._received = received
+        self._unreachable: Counter[Origin] = Counter()
         self._ended = threading.Event()
 
     def end(self) -> None:
         """Make running downloads give up soon."""
         self._ended.set()
 
-    def fetch(self, wanted: Wanted, destination: Path) -> str | None:
-        """Get the file under ``destination``; returns None, or the answers of all addresses."""
-        answers: list[str] = []
-        for url in wanted.urls:
-            for attempt in range(1, ATTEMPTS + 1):
-                try:
-                    self._once(url, wanted, destination)
-                except WrongAnswerError as error:
-                    destination.unlink(missing_ok=True)
-                    if error.again and attempt < ATTEMPTS and not self._ended.is_set():
-                        self._ended.wait(random.uniform(0.5, 1.0) * 2 ** (attempt - 1))  # noqa: S311 - only jitter
-                        continue
-                    answers.append(f"{url}: {error}")
-                    break
-                for answer in answers:
-                    self._warn(answer)
-                return None
-        return "; ".join(answers)
-
-    def _once(self, url: str, wanted: Wanted, destination: Path) -> None:
-        limit = MAX_UNKNOWN_BYTES if wanted.size is None else wanted.size
-        digest, size = hashlib.sha256(), 0
+    def fetch(self, wanted: Wanted, destination: Path) -> str:
+        """Get the file under ``destination``; returns the address that gave it, raises `NobodyGivesError`."""
+        answers: dict[str, WrongAnswerError] = {}
         with writing_errors(destination), destination.open("wb") as stream:
-            for piece in self._pieces(url):
-                size += len(piece)
-                if size > limit:
+            part = _Part(stream, self._received)
+            for attempt in range(self._patience.rounds):
+                self._pause(attempt, answers)
+                for url in self._promising(wanted.urls, answers):
+                    try:
+                        self._once(url, wanted, part)
+                    except WrongAnswerError as error:
+                        self._note(url, error, part, first=url not in answers)
+                        answers[url] = error
+                    else:
+                        self._unreachable.pop(origin_of(url), None)
+                        return url
+            part.restart(None)
+        destination.unlink()
+        raise NobodyGivesError("; ".join(f"{url}: {error}" for url, error in answers.items()))
+
+    def _promising(self, urls: tuple[str, ...], answers: dict[str, WrongAnswerError]) -> Iterator[str]:
+        """The addresses worth asking (again), those of origins where nobody answers last."""
+        worth = [url for url in urls if url not in answers or answers[url].again]
+        for url in sorted(worth, key=lambda url: self._unreachable[origin_of(url)] >= UNREACHABLE_TIMES):
+            if not self._ended.is_set():
+                yield url
+
+    def _note(self, url: str, error: WrongAnswerError, part: _Part, *, first: bool) -> None:
+        """Keep only what may be continued; tell of a wrong answer once, of a dead origin once for all files."""
+        if error.whole or not error.again:
+            part.restart(None)
+        origin = origin_of(url)
+        if error.unreachable:
+            self._unreachable[origin] += 1
+        if first and not (error.unreachable and self._unreachable[origin] > UNREACHABLE_TIMES):
+            self._warn(f"{url}: {error}")
+
+    def _pause(self, attempt: int, answers: dict[str, WrongAnswerError]) -> None:
+        """Between two rounds: longer each time, with jitter, and as long as a busy server asks."""
+        again = [error for error in answers.values() if error.again]
+        if again and not self._ended.is_set():
+            backoff = random.uniform(0.5, 1.0) * 2 ** (attempt - 1)  # noqa: S311 - only jitter
+            asked = min(error.after for error in again)
+            self._ended.wait(min(max(backoff, asked), MAX_WAIT_SECONDS))
+
+    def _once(self, url: str, wanted: Wanted, part: _Part) -> None:
+        limit = MAX_UNKNOWN_BYTES if wanted.size is None else wanted.size
+        with contextlib.closing(self._pieces(url, wanted, part)) as pieces:
+            for piece in pieces:
+                if part.size + len(piece) > limit:
                     raise WrongAnswerError(f"it is larger than the {limit} bytes that are locked")
                 if self._ended.is_set():
                     raise WrongAnswerError("it was given up")
-                digest.update(piece)
-                stream.write(piece)
-        if wanted.size is not None and size != wanted.size:
-            raise WrongAnswerError(f"it has {size} bytes instead of {wanted.size}", again=True)
-        if wanted.sha256 is not None and digest.hexdigest() != wanted.sha256:
-            raise WrongAnswerError(f"its sha256 is {digest.hexdigest()}, locked is {wanted.sha256}")
+                part.add(piece)
+        if wanted.size is not None and part.size != wanted.size:
+            raise WrongAnswerError(f"it has {part.size} bytes instead of {wanted.size}", again=True, whole=True)
+        if wanted.sha256 is not None and part.sha256 != wanted.sha256:
+            again = part.resumed
+            raise WrongAnswerError(f"its sha256 is {part.sha256}, locked is {wanted.sha256}", again=again, whole=True)
 
-    def _pieces(self, url: str) -> Iterator[bytes]:
+    def _pieces(self, url: str, wanted: Wanted, part: _Part) -> Generator[bytes]:
         if url.startswith("file://"):
+            part.restart(None)
             yield from _local_pieces(url)
             return
-        try:
-            with self._open(url) as answer:
-                yield from self._body(answer)
-        except requests.exceptions.SSLError as error:
-            raise WrongAnswerError(f"TLS failed: {_short(error)}") from error
-        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise WrongAnswerError(_short(error), again=True) from error
+        with contextlib.closing(self._transport.open(url, part.headers(url))) as answer:
+            part.accept(answer, url, wanted.size)
+            yield from self._body(answer)
 
-    def _body(self, answer: requests.Response) -> Iterator[bytes]:
+    def _body(self, answer: Answer) -> Iterator[bytes]:
         """The bytes as they come, so that it can be ended at any time; a server that only drips is given up."""
-        started, size = time.monotonic(), 0
-        while piece := answer.raw.read1(CHUNK_BYTES // 4):
+        started, size, idle = time.monotonic(), 0, self._patience.idle_seconds
+        while piece := answer.read(CHUNK_BYTES // 4):
             size += len(piece)
             yield piece
             seconds = time.monotonic() - started
-            if seconds > SLOW_AFTER_SECONDS and size < seconds * SLOW_BYTES_PER_SECOND:
+            if seconds > idle and size < seconds * SLOW_BYTES_PER_SECOND:
                 raise WrongAnswerError(f"it gives less than {SLOW_BYTES_PER_SECOND} bytes a second", again=True)
 
-    def _open(self, url: str) -> requests.Response:
-        for _ in range(REDIRECTS + 1):
-            answer = self._session.get(
-                url, stream=True, timeout=TIMEOUT_SECONDS, allow_redirects=False,
-                headers={"Accept-Encoding": "identity"},
-            )  # fmt: skip
-            if not answer.is_redirect:
-                break
-            answer.close()
-            url = urljoin(url, answer.headers["location"])
-            if urlsplit(url).scheme not in ("http", "https") or not is_allowed(url, self._allowed):
-                raise WrongAnswerError(f"it redirects to {url}, an origin that nobody declared")
-        else:
-            raise WrongAnswerError(f"it redirects more than {REDIRECTS} times")
-        if answer.status_code != requests.codes.ok:
-            answer.close()
-            self._respect(answer)
-            raise WrongAnswerError(f"HTTP {answer.status_code}", again=answer.status_code in WORTH_RETRYING)
-        return answer
 
-    def _respect(self, answer: requests.Response) -> None:
-        """Wait as long as an overloaded server asks, within reason."""
-        after = answer.headers.get("retry-after", "")
-        if answer.status_code in WORTH_RETRYING and after.isdigit():
-            self._ended.wait(min(int(after), 30))
+class _Part:
+    """What is there of a file, and whether its server can be asked for the rest only."""
+
+    def __init__(self, stream: IO[bytes], received: Callable[[int], None]) -> None:
+        self._stream = stream
+        self._received = received
+        self._digest = hashlib.sha256()
+        self._url: str | None = None
+        self._validator: str | None = None
+        self.size = 0
+        self.resumed = False
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+    def add(self, piece: bytes) -> None:
+        self._stream.write(piece)
+        self._digest.update(piece)
+        self.size += len(piece)
+        self._received(len(piece))
+
+    def restart(self, url: str | None, validator: str | None = None) -> None:
+        """Throw away what is there; ``validator`` says which version of the file comes now."""
+        self._received(-self.size)
+        self._stream.seek(0)
+        self._stream.truncate()
+        self._digest = hashlib.sha256()
+        self._url, self._validator = url, validator
+        self.size, self.resumed = 0, False
+
+    def headers(self, url: str) -> dict[str, str]:
+        """Ask for the rest, provided that the file is still the one that began to come from this address."""
+        if url != self._url or self._validator is None or self.size == 0:
+            return {}
+        return {"Range": f"bytes={self.size}-", "If-Range": self._validator}
+
+    def accept(self, answer: Answer, url: str, total: int | None) -> None:
+        """Continue or start over, as the server answered; raises `WrongAnswerError` for an answer that fits neither."""
+        if answer.status == OK:
+            self.restart(url, _validator(answer))
+            return
+        found = CONTENT_RANGE.fullmatch(answer.headers.get("content-range", ""))
+        fits = answer.status == PARTIAL and found is not None and int(found[1]) == self.size > 0
+        if not fits or (found is not None and total is not None and found[2] not in ("*", str(total))):
+            refused = answer.status == RANGE_REFUSED
+            self.restart(None)
+            raise WrongAnswerError("it refuses to go on" if refused else "it goes on at another place", again=True)
+        self.resumed = True
+
+
+def _validator(answer: Answer) -> str | None:
+    """What names this version of the file to its server: a strong entity tag, or its date."""
+    tag = answer.headers.get("etag", "")
+    return tag if tag.startswith('"') else answer.headers.get("last-modified")
 
 
 def _local_pieces(url: str) -> Iterator[bytes]:
     path = Path(unquote(urlsplit(url).path))
     try:
-        with path.open("rb") as stream:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                raise WrongAnswerError("it is no file")
             while piece := stream.read(CHUNK_BYTES):
                 yield piece
     except OSError as error:
         raise WrongAnswerError(f"{error.strerror}") from error
-
-
-def _short(error: Exception) -> str:
-    return str(error).split("\n", 1)[0][:300]

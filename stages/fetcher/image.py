@@ -11,17 +11,10 @@ from hermetic_rpm.image import copy, layout, manifest
 from hermetic_rpm.image.manifest import Image
 from hermetic_rpm.lock.model import Lock
 from hermetic_rpm.progress import Progress
+from stages.fetcher.access import Given
 
 
-def locations(lock: Lock) -> tuple[str, ...]:
-    """Where the image may be taken from, pinned to its digest where the transport can say so: pure."""
-    digest = lock.lockfile.bootstrap.pull_digest
-    if lock.sidecar is None:
-        return (copy.by_digest(f"docker://{lock.lockfile.config.bootstrap_image}", digest),)
-    return tuple(copy.by_digest(location, digest) for location in lock.sidecar.image.locations)
-
-
-def fetch(lock: Lock, output: Path, progress: Progress) -> Path:
+def fetch(lock: Lock, locations: tuple[str, ...], output: Path, given: Given, progress: Progress) -> Path:
     """Bring the image below ``output`` unless it is there and sound; returns its directory."""
     identity = lock.lockfile.bootstrap
     place = layout.locate(output, lock.lockfile.config.bootstrap_image, identity.pull_digest)
@@ -37,7 +30,8 @@ def fetch(lock: Lock, output: Path, progress: Progress) -> Path:
     try:
         with writing_errors(output):
             image = copy.copy_first(
-                locations(lock), waiting, architecture=identity.architecture, say=progress.warn
+                locations, waiting, architecture=identity.architecture, say=progress.warn,
+                authfile=given.registry_auth, ca_bundle=given.ca_bundle,
             )  # fmt: skip
             _check(image, lock)
             place.parent.mkdir(parents=True, exist_ok=True)

@@ -23,6 +23,7 @@ WHATEVER = pytest.mark.promise("2.4", "whatever a server does, it is a clear err
 ORIGINS = pytest.mark.promise("2.4", "nothing is asked of an origin that nobody declared")
 SIGNED = pytest.mark.promise("2.4", "a package without the signature that its repository demands is refused")
 AGAIN = pytest.mark.promise("2.4", "a second fetch is a no-op, and a corrupt cache heals")
+NAMED = ("--allow-origin", "docker://localhost")
 BAD = "demo-epoch-1.0-1.demo1.noarch.rpm"
 
 
@@ -81,7 +82,7 @@ FAULTS = [
 @pytest.mark.parametrize(("fault", "words"), FAULTS, ids=[fault.partition("/")[0] for fault, _ in FAULTS])
 def test_a_fault_of_the_only_server_is_one_clear_error(case: Case, fault: str, words: tuple[str, ...]) -> None:
     case.server.faults[BAD] = (fault,)
-    ran = case.room.fetch()
+    ran = case.room.fetch("--retries", "1")
     assert ran.code == DownloadFailed.exit_code, ran.err
     assert ran.said(f"{BAD}: {case.server.url}/{BAD}: ", *words)
     assert "Traceback" not in ran.err
@@ -148,9 +149,9 @@ def test_an_undeclared_origin_is_refused_before_anything_is_asked(case: Case) ->
 
 @ORIGINS
 def test_a_lock_of_mock_s_works_with_an_allowed_origin_and_says_what_it_cannot_check(case: Case) -> None:
-    reference = f"127.0.0.1:{case.server.server_port}/tiny:latest"
-    case.lock(with_sidecar=False, reference=reference)
-    ran = case.room.fetch("--allow-origin", case.server.url)
+    registry = f"127.0.0.1:{case.server.server_port}"
+    case.lock(with_sidecar=False, reference=f"{registry}/tiny:latest")
+    ran = case.room.fetch("--allow-origin", f"docker://{registry}", "--allow-origin", case.server.url)
     assert ran.said("warning: this lock has no sidecar: only sigmd5 and NEVRA can be checked")
     # The image would come from a registry; there is none, so that this is where it ends.
     assert ran.code == 42, ran.err
@@ -162,7 +163,7 @@ def test_a_lock_of_mock_s_works_with_an_allowed_origin_and_says_what_it_cannot_c
 def test_without_a_sidecar_a_changed_payload_is_still_found(case: Case) -> None:
     case.lock(with_sidecar=False)
     case.server.faults[BAD] = ("wrong",)
-    ran = case.room.fetch("--allow-origin", case.server.url)
+    ran = case.room.fetch(*NAMED, "--allow-origin", case.server.url)
     assert ran.code == VerificationFailed.exit_code
     assert ran.said(f"{BAD}: header and payload do not have the MD5 that the package says")
     assert list(case.room.repo.glob("*.rpm")) == []
@@ -175,7 +176,7 @@ def test_another_package_of_the_right_name_is_refused(case: Case, tmp_path: Path
     shutil.copy(next(path for path in case.files if path.name != BAD), served / BAD)
     with serving(served) as server:
         case.lock(server.url, with_sidecar=False)
-        ran = case.room.fetch("--allow-origin", server.url)
+        ran = case.room.fetch(*NAMED, "--allow-origin", server.url)
     assert ran.code == VerificationFailed.exit_code
     assert ran.said(f"{BAD}: its name is", "locked is demo-epoch", f"{BAD}: its sigmd5 is")
 

@@ -49,7 +49,8 @@ def test_the_image_comes_from_a_registry_by_its_digest(
             room, paths, (f"file://{fetching.PACKAGES}",), image=tiny, reference=reference,
             image_locations=(f"docker://{reference}",), with_sidecar=with_sidecar,
         )  # fmt: skip
-        allow = () if with_sidecar else ("--allow-origin", f"file://{fetching.PACKAGES}")
+        named = (f"file://{fetching.PACKAGES}", f"docker://{server.address}/os")
+        allow = () if with_sidecar else tuple(f"--allow-origin={url}" for url in named)
         refused = room.fetch(*allow)
         assert refused.code == 42, refused.err
         assert refused.said("certificate")

@@ -112,7 +112,8 @@ def test_the_policys_origins_are_allowed_ones(tmp_path: Path, server: Counting) 
     served(tmp_path, server.url, sidecar=False)
     assert fetch(tmp_path)[0] == OriginRefused.exit_code
     assert server.asked == []
-    assert fetch(tmp_path, *policy(tmp_path, f"origins: ['{server.url}']"))[0] == DownloadFailed.exit_code
+    rules = f"origins: ['{server.url}']\nimages: {{registries: [registry.example.com]}}"
+    assert fetch(tmp_path, *policy(tmp_path, rules))[0] == DownloadFailed.exit_code
     assert len(server.asked) == 2
 
 

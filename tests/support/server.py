@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import http.server
 import socket
 import struct
@@ -17,7 +18,9 @@ class FaultyServer(http.server.ThreadingHTTPServer):
     """Serves a directory; ``faults`` orders what happens at a path, call by call (the last one stays).
 
     Faults: ``ok``, ``missing``, ``truncated``, ``short``, ``endless``, ``wrong``, ``reset``, ``slow``,
-    ``status:503``, ``busy:1`` (429 with Retry-After), ``redirect:URL``, ``loop``.
+    ``status:503``, ``busy:1`` (429 with Retry-After), ``redirect:URL``, ``loop``, ``hang``, ``stall``, ``drip``,
+    ``whole`` (no ranges), ``elsewhere`` and ``unwilling`` (wrong answers to a range), ``changed`` (other bytes
+    in another version of the file).  ``demand`` is the Authorization header without which nothing is given.
     """
 
     daemon_threads = True
@@ -28,6 +31,8 @@ class FaultyServer(http.server.ThreadingHTTPServer):
         self.directory = directory
         self.faults: dict[str, tuple[str, ...]] = {}
         self.asked: list[str] = []
+        self.seen: list[dict[str, str]] = []
+        self.demand: str | None = None
         self.delay = 0.0
 
     @property
@@ -49,19 +54,34 @@ class Handler(http.server.BaseHTTPRequestHandler):
         path = unquote(urlsplit(self.path).path)
         count = self.server.asked.count(self.path)
         self.server.asked.append(self.path)
+        self.server.seen.append({name.lower(): value for name, value in self.headers.items()})
         ordered = self.server.faults.get(path.rpartition("/")[2]) or ("ok",)
         fault, _, detail = ordered[min(count, len(ordered) - 1)].partition(":")
         time.sleep(self.server.delay)
         file = self.server.directory / path.lstrip("/")
         if not file.is_file() and fault == "ok":
             fault = "missing"
-        getattr(self, f"fault_{fault}")(file, detail)
+        if self.server.demand not in (None, self.headers.get("authorization")):
+            self._refuse(401)
+        else:
+            getattr(self, f"fault_{fault}")(file, detail)
 
-    def _answer(self, content: bytes, *, length: int | None = None) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(content) if length is None else length))
-        self.end_headers()
+    def _answer(self, content: bytes) -> None:
+        self._begin(len(content), content)
         self.wfile.write(content)
+
+    def _begin(self, length: int, content: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(length))
+        self.send_header("ETag", _tag(content))
+        self.end_headers()
+
+    def _range(self, content: bytes, start: int) -> None:
+        self.send_response(206)
+        self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+        self.send_header("Content-Length", str(len(content) - start))
+        self.end_headers()
+        self.wfile.write(content[start:])
 
     def _refuse(self, status: int, *headers: tuple[str, str]) -> None:
         self.send_response(status)
@@ -70,7 +90,52 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 
     def fault_ok(self, file: Path, _detail: str) -> None:
+        content = file.read_bytes()
+        asked = self.headers.get("range", "")
+        if asked and self.headers.get("if-range") == _tag(content):
+            self._range(content, int(asked.removeprefix("bytes=").removesuffix("-")))
+        else:
+            self._answer(content)
+
+    def fault_whole(self, file: Path, _detail: str) -> None:
         self._answer(file.read_bytes())
+
+    def fault_elsewhere(self, file: Path, _detail: str) -> None:
+        self._range(file.read_bytes(), 1)
+
+    def fault_unwilling(self, _file: Path, _detail: str) -> None:
+        self._refuse(416)
+
+    def fault_changed(self, file: Path, _detail: str) -> None:
+        """Another version of the same size, of which half comes."""
+        content = file.read_bytes()[::-1]
+        self._begin(len(content), content)
+        self.wfile.write(content[: len(content) // 2])
+        self.close_connection = True
+
+    def fault_hang(self, _file: Path, _detail: str) -> None:
+        """Say nothing until the client has gone."""
+        self.connection.settimeout(20)
+        with contextlib.suppress(OSError):
+            self.connection.recv(1)
+        self.close_connection = True
+
+    def fault_stall(self, file: Path, detail: str) -> None:
+        """Half of it, and then nothing."""
+        content = file.read_bytes()
+        self._begin(len(content), content)
+        self.wfile.write(content[: len(content) // 2])
+        self.wfile.flush()
+        self.fault_hang(file, detail)
+
+    def fault_drip(self, file: Path, _detail: str) -> None:
+        """A byte now and then, for as long as anybody listens."""
+        content = file.read_bytes()
+        self._begin(len(content), content)
+        for byte in content:
+            self.wfile.write(bytes((byte,)))
+            self.wfile.flush()
+            time.sleep(0.1)
 
     def fault_missing(self, _file: Path, _detail: str) -> None:
         self._refuse(404)
@@ -84,7 +149,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def fault_truncated(self, file: Path, _detail: str) -> None:
         """Promise the whole, send half, hang up."""
         content = file.read_bytes()
-        self._answer(content[: len(content) // 2], length=len(content))
+        self._begin(len(content), content)
+        self.wfile.write(content[: len(content) // 2])
         self.close_connection = True
 
     def fault_short(self, file: Path, _detail: str) -> None:
@@ -132,6 +198,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def fault_loop(self, _file: Path, _detail: str) -> None:
         self._refuse(302, ("Location", self.path))
+
+
+def _tag(content: bytes) -> str:
+    return f'"{hashlib.sha256(content).hexdigest()[:16]}"'
 
 
 @contextlib.contextmanager

@@ -17,11 +17,11 @@ LIBRARIES = {
     "license_expression": {"hermetic_rpm.licences"},
     "ruamel": {"hermetic_rpm.document"},
     "rpm_rs": {"hermetic_rpm.rpmfile_worker"},
-    "requests": {"stages.fetcher.download"},
+    "requests": {"stages.fetcher.transport"},
     # One writes metadata, the other reads it: two arrows, in two images.
     "createrepo_c": {"stages.fetcher.repodata", "stages.resolver.metadata"},
     "podman": {"hermetic_rpm.runner.podman"},
-    "urllib3": {"hermetic_rpm.runner.podman", "stages.fetcher.download"},  # whose errors podman-py lets through
+    "urllib3": {"hermetic_rpm.runner.podman", "stages.fetcher.transport"},  # whose errors podman-py lets through
 }
 EDGES = {"hermetic_rpm.edge", *(f"stages.{stage}.__main__" for stage in STAGES)}
 """Who may import click, besides the runner."""

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from hermetic_rpm.errors import OriginRefused
-from hermetic_rpm.lock.model import Lock, RepositorySource
-from stages.fetcher import image, sources, verify
-from stages.fetcher.sources import allowed_origins, is_allowed, origin_of, refuse_undeclared, urls
+from hermetic_rpm.errors import AccessInvalid, OriginRefused
+from hermetic_rpm.lock.model import Lock, LockedRpm, Package, RepositorySource
+from stages.fetcher import origins, verify
+from stages.fetcher.origins import allowed_origins, declared_only, is_allowed, origin_of
+from stages.fetcher.sources import Alternatives, Rewrite, image_locations, index, urls
 from tests.support import locks
 
 DECLARED = pytest.mark.promise("2.4", "nothing is asked of an origin that nobody declared")
+ORDER = pytest.mark.promise(
+    "4.2", "cache, canonical URL, mirrors, rewrites, fallbacks and directories are asked in this order"
+)
+KEYS = pytest.mark.promise("4.1", "keys can be given for a lock that has no sidecar")
 SIGNED = pytest.mark.promise("2.4", "a package without the signature that its repository demands is refused")
 
 
 def lock_of(*bases: str, location: str = "Packages/bash.rpm", gpgcheck: bool = False, key: str | None = None) -> Lock:
     repository = RepositorySource(id="demo", base_urls=bases, gpgcheck=gpgcheck)
     return locks.joined((locks.rpm(), locks.source(location, key=key)), repositories=(repository,))
+
+
+def addresses(lock: Lock) -> dict[Package, tuple[str, ...]]:
+    return {package: urls(lock, package) for package in lock.packages}
 
 
 @pytest.mark.parametrize(
@@ -81,7 +92,7 @@ def test_files_are_read_below_a_declared_directory_only(url: str, *, allowed: bo
 def test_addresses_outside_are_all_named_before_anything_is_fetched() -> None:
     lock = locks.bare(*(locks.rpm(f"p{n}", url=f"https://evil.example.org/p{n}.rpm") for n in range(12)))
     with pytest.raises(OriginRefused) as caught:
-        refuse_undeclared(lock, allowed_origins(lock, ("https://mirror.example.com",)))
+        declared_only(addresses(lock), allowed_origins(lock, ("https://mirror.example.com",)))
     assert caught.value.reason.count("evil.example.org") == 10
     assert "2 more" in caught.value.reason
     assert "--allow-origin" in caught.value.solution
@@ -91,7 +102,8 @@ def test_addresses_outside_are_all_named_before_anything_is_fetched() -> None:
 def test_a_lock_without_a_sidecar_declares_no_origin() -> None:
     lock = locks.bare(locks.rpm())
     assert allowed_origins(lock, ()) == frozenset()
-    refuse_undeclared(lock, allowed_origins(lock, ("https://mirror.example.com/anything",)))
+    named = allowed_origins(lock, ("https://mirror.example.com/anything",))
+    assert declared_only(addresses(lock), named) == addresses(lock)
 
 
 @DECLARED
@@ -132,19 +144,101 @@ def test_the_address_in_a_lock_of_mock_s_is_not_quoted_again() -> None:
     assert urls(lock, lock.packages[0]) == ("https://a.example.com/g%2B%2B.rpm",)
 
 
+@DECLARED
+def test_an_address_outside_is_left_out_where_another_one_is_declared() -> None:
+    lock = locks.bare(locks.rpm(url="https://evil.example.org/bash.rpm"))
+    package = lock.packages[0]
+    both = {package: ("https://evil.example.org/bash.rpm", "file:///srv/rpms/bash.rpm")}
+    assert declared_only(both, allowed_origins(lock, ("file:///srv/rpms",))) == {package: both[package][1:]}
+
+
+# -- what a user adds ---------------------------------------------------------------------
+
+
+@ORDER
+def test_mirrors_rewrites_templates_and_directories_are_asked_in_this_order(tmp_path: Path) -> None:
+    file = tmp_path / "repo" / "deep" / "bash.rpm"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"")
+    lock = lock_of("https://a.example.com/os", "https://b.example.com/os")
+    more = Alternatives(
+        rewrites=(Rewrite(old="https://a.example.com/", new="https://c.example.com/copy/"),),
+        templates=("https://koji.example.com/{name}/{version}/{release}/{arch}/{file}",),
+        directories=(tmp_path,),
+    )
+    assert urls(lock, lock.packages[0], more, index(more.directories)) == (
+        "https://a.example.com/os/Packages/bash.rpm",
+        "https://b.example.com/os/Packages/bash.rpm",
+        "https://c.example.com/copy/os/Packages/bash.rpm",
+        "https://koji.example.com/bash/5.2/1.demo1/x86_64/bash.rpm",
+        f"file://{file}",
+    )
+
+
+def test_a_template_quotes_what_it_is_filled_with() -> None:
+    lock = locks.bare(locks.rpm("g++", url="https://a.example.com/g%2B%2B%20x.rpm"))
+    more = Alternatives(templates=("https://k.example.com/{name}?{epoch}/{file}",))
+    assert urls(lock, lock.packages[0], more)[1] == "https://k.example.com/g++?0/g++%20x.rpm"
+
+
+@pytest.mark.parametrize("rpm", [locks.rpm(version=".."), locks.rpm(signature=None)], ids=["dots", "unsigned"])
+def test_a_template_that_asks_for_what_is_not_known_is_left_out(rpm: LockedRpm) -> None:
+    lock = locks.bare(rpm)
+    more = Alternatives(templates=("https://k.example.com/{version}/{key}/{file}",))
+    assert len(urls(lock, lock.packages[0], more)) == 1
+
+
+def test_naming_an_alternative_names_its_origin() -> None:
+    more = Alternatives(
+        rewrites=(Rewrite(old="https://a.example.com/", new="https://c.example.com/copy/"),),
+        templates=("https://koji.example.com/{name}/{file}",),
+        directories=(Path("/srv/my rpms"),),
+    )
+    assert {str(origin) for origin in allowed_origins(locks.bare(locks.rpm()), more.named)} == {
+        "https://c.example.com:443", "https://koji.example.com:443", "file:///srv/my rpms",
+    }  # fmt: skip
+
+
+def test_a_directory_is_searched_by_name_and_links_to_directories_are_not_followed(tmp_path: Path) -> None:
+    for name in ("b/x.rpm", "a/x.rpm", "a/notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "loop").symlink_to(tmp_path)
+    assert index((tmp_path,)) == {"x.rpm": (tmp_path / "a/x.rpm", tmp_path / "b/x.rpm")}
+
+
 # -- the image ----------------------------------------------------------------------------
 
 
 def test_the_image_is_asked_for_by_digest_where_its_place_can_say_so() -> None:
     side = locks.beside(locks.locked())
     assert side.image.locations == ("docker://registry.example.com/bootstrap:latest",)
-    assert image.locations(lock_of("https://a.example.com")) == (
+    assert image_locations(lock_of("https://a.example.com")) == (
         f"docker://registry.example.com/bootstrap@{locks.MANIFEST}",
     )
 
 
-def test_without_a_sidecar_the_image_comes_from_its_reference() -> None:
-    assert image.locations(locks.bare(locks.rpm())) == (f"docker://registry.example.com/bootstrap@{locks.MANIFEST}",)
+def test_without_a_sidecar_the_image_comes_from_its_reference_once_its_registry_is_named() -> None:
+    lock = locks.bare(locks.rpm())
+    found = (f"docker://registry.example.com/bootstrap@{locks.MANIFEST}",)
+    assert image_locations(lock, registries=("registry.example.com",)) == found
+    for registries in ((), ("registry.example.com.evil.org",), ("example.com",)):
+        with pytest.raises(OriginRefused) as caught:
+            image_locations(lock, registries=registries)
+        assert "--allow-origin docker://registry.example.com" in caught.value.solution
+
+
+def test_an_image_can_come_from_another_registry_or_offline_repository(tmp_path: Path) -> None:
+    carried = tmp_path / f"registry.example.com/bootstrap@{locks.MANIFEST}"
+    carried.mkdir(parents=True)
+    rewrite = Rewrite(old="docker://registry.example.com/", new="docker://mirror.example.org:5000/x/")
+    assert image_locations(
+        lock_of("https://a.example.com"), Alternatives(rewrites=(rewrite,), directories=(tmp_path,))
+    ) == (
+        f"docker://registry.example.com/bootstrap@{locks.MANIFEST}",
+        f"docker://mirror.example.org:5000/x/bootstrap@{locks.MANIFEST}",
+        f"dir:{carried}",
+    )  # fmt: skip
 
 
 # -- verification -------------------------------------------------------------------------
@@ -154,13 +248,13 @@ def test_without_a_sidecar_the_image_comes_from_its_reference() -> None:
 def test_a_verified_package_has_no_problem() -> None:
     lock = lock_of("https://a.example.com", gpgcheck=True, key="cbc39a413991c178")
     sound = locks.header(signers=("cbc39a413991c178",), verified_by="keys/demo-1.asc")
-    assert verify.problems(lock, lock.packages[0], sound) == ()
+    assert verify.problems(lock, lock.packages[0], sound, keys=False) == ()
 
 
 @SIGNED
 def test_an_unsigned_package_of_a_signed_repository_is_a_problem() -> None:
     lock = lock_of("https://a.example.com", gpgcheck=True)
-    (problem,) = verify.problems(lock, lock.packages[0], locks.header())
+    (problem,) = verify.problems(lock, lock.packages[0], locks.header(), keys=False)
     assert "demands a signature" in problem
     assert "signed by nobody" in problem
 
@@ -168,31 +262,49 @@ def test_an_unsigned_package_of_a_signed_repository_is_a_problem() -> None:
 @SIGNED
 def test_a_signature_by_another_key_names_its_signer() -> None:
     lock = lock_of("https://a.example.com", gpgcheck=True)
-    (problem,) = verify.problems(lock, lock.packages[0], locks.header(signers=("feedfeedfeedfeed",)))
+    (problem,) = verify.problems(lock, lock.packages[0], locks.header(signers=("feedfeedfeedfeed",)), keys=False)
     assert "signed by feedfeedfeedfeed" in problem
 
 
 @SIGNED
 def test_a_signature_that_was_locked_may_not_vanish_even_where_none_is_demanded() -> None:
     lock = lock_of("https://a.example.com", key="cbc39a413991c178")
-    (problem,) = verify.problems(lock, lock.packages[0], locks.header())
+    (problem,) = verify.problems(lock, lock.packages[0], locks.header(), keys=False)
     assert "cbc39a413991c178 as it was when locked" in problem
 
 
 def test_an_unreadable_file_is_one_problem() -> None:
     lock = lock_of("https://a.example.com", gpgcheck=True)
-    assert verify.problems(lock, lock.packages[0], locks.header(problem="unreadable")) == ("bash.rpm: unreadable",)
+    assert verify.problems(lock, lock.packages[0], locks.header(problem="unreadable"), keys=False) == (
+        "bash.rpm: unreadable",
+    )
 
 
 def test_every_difference_of_a_header_is_told() -> None:
     lock = lock_of("https://a.example.com")
-    assert len(verify.problems(lock, lock.packages[0], locks.header(version="9", sigmd5="f" * 32))) == 2
+    assert len(verify.problems(lock, lock.packages[0], locks.header(version="9", sigmd5="f" * 32), keys=False)) == 2
 
 
 def test_a_repository_without_gpgcheck_demands_no_signature() -> None:
     lock = lock_of("https://a.example.com")
-    assert verify.problems(lock, lock.packages[0], locks.header()) == ()
+    assert verify.problems(lock, lock.packages[0], locks.header(), keys=False) == ()
+
+
+@KEYS
+def test_keys_given_for_a_lock_without_sidecar_must_have_signed_everything() -> None:
+    lock = locks.bare(locks.rpm())
+    (problem,) = verify.problems(lock, lock.packages[0], locks.header(), keys=True)
+    assert "must be signed by a given key; signed by nobody" in problem
+    assert verify.problems(lock, lock.packages[0], locks.header(verified_by="key.asc"), keys=True) == ()
+
+
+@KEYS
+def test_keys_are_not_added_to_those_of_a_lock(tmp_path: Path) -> None:
+    with pytest.raises(AccessInvalid, match="brings its keys"):
+        verify.certificates(lock_of("https://a.example.com"), tmp_path, (tmp_path / "key.asc",))
+    with pytest.raises(AccessInvalid, match="does not exist"):
+        verify.certificates(locks.bare(locks.rpm()), tmp_path, (tmp_path / "key.asc",))
 
 
 def test_a_declared_directory_covers_its_files() -> None:
-    assert sources.Origin(scheme="file", host="", port=None, directory="/srv") == origin_of("file:///srv/")
+    assert origins.Origin(scheme="file", host="", port=None, directory="/srv") == origin_of("file:///srv/")

@@ -1,0 +1,157 @@
+"""The locked packages in the offline repository: from cache or servers, each verified before it gets its name."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import shutil
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hermetic_rpm import cache as cache_store
+from hermetic_rpm.errors import DownloadFailed, VerificationFailed
+from hermetic_rpm.files import sha256_of, writing_errors
+from hermetic_rpm.lock.model import Lock, Package
+from stages.fetcher import verify
+from stages.fetcher.download import Downloader, NobodyGivesError, Wanted
+
+INCOMPLETE = ".incomplete-rpms"
+
+Urls = Mapping[Package, tuple[str, ...]]
+"""The addresses that packages may still come from, in order."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Supply:
+    """Where packages come from, and by which keys they must be signed."""
+
+    lock: Lock
+    urls: Urls
+    keys: tuple[Path, ...]
+    cache: Path | None
+    downloader: Downloader
+    workers: int
+    warn: Callable[[str], None]
+
+
+def missing(output: Path, lock: Lock) -> tuple[Package, ...]:
+    """The packages that are not there with the locked bytes; without sha256 all are fetched again."""
+    return tuple(
+        package
+        for package in lock.packages
+        if package.source is None or not _is_right(output / package.file_name, package.source.sha256)
+    )
+
+
+def bring(supply: Supply, output: Path, wanted: Collection[Package]) -> None:
+    """Give the wanted packages their names in ``output`` once all of them, and those already there, are verified.
+
+    Raises `DownloadFailed` or `VerificationFailed` with everything that is wrong; what is sound
+    is in the cache then.
+    """
+    waiting = output / INCOMPLETE
+    with writing_errors(waiting):
+        shutil.rmtree(waiting, ignore_errors=True)
+        waiting.mkdir()
+    try:
+        paths = {package: waiting / package.file_name for package in wanted}
+        present = {package: output / package.file_name for package in supply.lock.packages if package not in paths}
+        problems = _problems(supply, present)
+        failed = _arrive(supply, paths, problems)
+        _keep(supply, {package: path for package, path in paths.items() if package not in problems | failed})
+        _refuse(failed, problems)
+        with writing_errors(output):
+            for package, path in paths.items():
+                path.replace(output / package.file_name)
+    finally:
+        shutil.rmtree(waiting, ignore_errors=True)
+
+
+def _arrive(
+    supply: Supply, paths: Mapping[Package, Path], problems: dict[Package, tuple[str, ...]]
+) -> dict[Package, str]:
+    """Download until each package is right or has no address left; returns what nobody gives, adds to ``problems``.
+
+    Without a sha256 only the header tells that a server gave another package; then the next one is asked.
+    """
+    failed: dict[Package, str] = {}
+    urls = {package: supply.urls[package] for package in paths}
+    while urls:
+        given = _download(supply, urls, paths, failed)
+        wrong = _problems(supply, {package: paths[package] for package in given})
+        urls = {package: _after(urls[package], given[package]) for package in wrong if package.source is None}
+        urls = {package: left for package, left in urls.items() if left}
+        for package in urls:
+            supply.warn(f"{given[package]}: {'; '.join(wrong[package])}")
+        problems.update({package: lines for package, lines in wrong.items() if package not in urls})
+    return failed
+
+
+def _after(urls: tuple[str, ...], given: str | None) -> tuple[str, ...]:
+    return urls[urls.index(given) + 1 :] if given is not None else ()
+
+
+def _download(
+    supply: Supply, urls: Urls, paths: Mapping[Package, Path], failed: dict[Package, str]
+) -> dict[Package, str | None]:
+    """Get the files in parallel; returns who gave each (None: the cache), notes in ``failed`` what nobody gives."""
+    given: dict[Package, str | None] = {}
+    with concurrent.futures.ThreadPoolExecutor(supply.workers) as pool:
+        try:
+            futures = {pool.submit(_get, supply, package, urls[package], paths[package]): package for package in urls}
+            for done in concurrent.futures.as_completed(futures):
+                try:
+                    given[futures[done]] = done.result()
+                except NobodyGivesError as error:
+                    failed[futures[done]] = str(error)
+        except BaseException:
+            supply.downloader.end()
+            pool.shutdown(cancel_futures=True)
+            raise
+    return {package: given[package] for package in urls if package in given}
+
+
+def _get(supply: Supply, package: Package, urls: tuple[str, ...], path: Path) -> str | None:
+    source = package.source
+    if source is not None and supply.cache is not None:
+        kept = cache_store.lookup(supply.cache, source.sha256, source.size)
+        if kept is not None:
+            cache_store.place(kept, path)
+            return None
+    wanted = Wanted(
+        urls=urls, sha256=None if source is None else source.sha256, size=None if source is None else source.size
+    )
+    return supply.downloader.fetch(wanted, path)
+
+
+def _problems(supply: Supply, paths: Mapping[Package, Path]) -> dict[Package, tuple[str, ...]]:
+    """What is wrong with the files' headers and signatures, package by package; nothing where all is well."""
+    found = verify.headers(paths, supply.keys, payload=supply.lock.sidecar is None)
+    lines = {
+        package: verify.problems(supply.lock, package, found[package], keys=bool(supply.keys)) for package in paths
+    }
+    return {package: problems for package, problems in lines.items() if problems}
+
+
+def _keep(supply: Supply, paths: Mapping[Package, Path]) -> None:
+    """Add sound packages to the cache, on the disk for good."""
+    for package, path in paths.items():
+        with writing_errors(path), path.open("rb") as stream:
+            os.fsync(stream.fileno())
+        if supply.cache is not None and package.source is not None:
+            cache_store.add(supply.cache, path, package.source.sha256)
+
+
+def _refuse(failed: Mapping[Package, str], problems: Mapping[Package, tuple[str, ...]]) -> None:
+    wrong = sorted(line for lines in problems.values() for line in lines)
+    nowhere = sorted(f"  {package.file_name}: {answers}" for package, answers in failed.items())
+    if wrong:
+        more = ("Nobody gives:", *nowhere) if nowhere else ()
+        raise VerificationFailed("\n".join(("These packages are not what was locked:", *wrong, *more)))
+    if nowhere:
+        raise DownloadFailed("\n".join(("Nobody gives:", *nowhere)))
+
+
+def _is_right(path: Path, sha256: str) -> bool:
+    return path.is_file() and not path.is_symlink() and sha256_of(path) == sha256
