@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -52,6 +53,7 @@ def test_packages_are_downloaded_in_parallel(case: Case) -> None:
 
 
 @AGAIN
+@pytest.mark.promise("4.6", "running again is a no-op")
 def test_a_second_run_downloads_nothing_and_changes_nothing(case: Case) -> None:
     assert case.room.fetch().code == 0
     before, asked = case.room.tree(), len(case.server.asked)
@@ -247,6 +249,30 @@ def test_an_image_that_is_not_the_locked_one_is_refused(case: Case, tmp_path: Pa
     assert ran.said("locked is another one")
     assert case.room.incomplete() == []
     assert not (case.room.repo / "localhost").exists()
+
+
+@pytest.mark.promise("4.6", "same-named files with different content do not overwrite each other")
+def test_files_of_one_name_get_names_of_their_own(case: Case, tmp_path: Path) -> None:
+    served = tmp_path / "served"
+    for number, path in enumerate(case.files[:2]):
+        (served / str(number)).mkdir(parents=True)
+        shutil.copy(path, served / str(number) / "package.rpm")
+    side = case.room.directory / "lock/buildroot_lock.sources.json"
+    with serving(served) as server:
+        fetching.write_lock(
+            case.room, case.files[:2], (server.url,), image=case.image, image_locations=(f"oci:{case.layout}:latest",)
+        )
+        document = json.loads(side.read_text())
+        for row in document["rpms"]:
+            number = [path.name for path in case.files].index(row["location"])
+            row["location"] = f"{number}/package.rpm"
+        side.write_text(json.dumps(document))
+        ran = case.room.fetch()
+    assert ran.code == 0, ran.err
+    made = {path.name: path.read_bytes() for path in case.room.repo.glob("*.rpm")}
+    assert len(made) == 2
+    assert all(name.endswith("-package.rpm") for name in made)
+    assert sorted(made.values()) == sorted(path.read_bytes() for path in case.files[:2])
 
 
 # -- the cache ----------------------------------------------------------------------------

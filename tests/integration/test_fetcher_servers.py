@@ -61,6 +61,25 @@ def test_the_image_comes_from_a_registry_by_its_digest(
 
 
 @REGISTRY
+@pytest.mark.promise("4.6", "a registry with a port and a reference with a digest work")
+@pytest.mark.parametrize("tag", ["", ":9"], ids=["digest-only", "tag-and-digest"])
+def test_a_reference_with_a_digest_works(
+    demo: Path, tiny: Image, tiny_layout: Path, tmp_path: Path, tag: str
+) -> None:  # fmt: skip
+    room = Room(directory=tmp_path / "work")
+    with registry(tmp_path / "registry") as server:
+        server.push(tiny_layout, "os/tiny:9", "--preserve-digests")
+        reference = f"{server.address}/os/tiny{tag}@{tiny.identity.pull_digest}"
+        fetching.write_lock(
+            room, fetching.rpms(("demo-tool",)), (f"file://{fetching.PACKAGES}",), image=tiny, reference=reference,
+            image_locations=(f"docker://{reference}",),
+        )  # fmt: skip
+        ran = room.fetch(env=server.environment)
+        assert ran.code == 0, ran.err
+    assert (room.repo / f"{server.address.replace(':', '_')}/os/tiny@{tiny.identity.pull_digest}").is_dir()
+
+
+@REGISTRY
 def test_a_tag_that_moved_does_no_harm(demo: Path, tiny: Image, tiny_layout: Path, tmp_path: Path) -> None:
     from tests.support import images  # noqa: PLC0415
 
