@@ -11,26 +11,42 @@ import contextlib
 import json
 import os
 import sys
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TextIO
 
+from hermetic_rpm import bar
 from hermetic_rpm.process import TAIL_LINES
 
 HUMAN = "human"
 JSON = "json"
 
+CLEAR = "\r\x1b[K"
+"""Takes a terminal's last line away."""
+
+DRAWN_EVERY, EVENT_EVERY = 0.2, 1.0
+SAID_EVERY_SECONDS, SAID_EVERY_FRACTION = 15.0, 0.1
+"""How seldom a download is spoken of where nobody watches a bar: both must have passed."""
+
 
 @dataclass(kw_only=True, slots=True)
 class Progress:
-    """The voice of one stage and the record of its phases (seconds by phase, in order)."""
+    """The voice of one stage and the record of its phases (seconds by phase, in order).
+
+    Lines and the bar of a download may come from several threads: they do not mix.
+    """
 
     stage: str
     log_format: str = HUMAN
     stream: TextIO = field(default_factory=lambda: sys.stderr)
     timings: dict[str, float] = field(default_factory=dict)
     shown: collections.deque[str] = field(default_factory=lambda: collections.deque(maxlen=TAIL_LINES))
+    clock: Callable[[], float] = time.monotonic
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _bar: str = field(default="", init=False)
+    _said: tuple[float, float] | None = field(default=None, init=False)
 
     def say(self, message: str) -> None:
         """Tell a fact worth a line."""
@@ -55,6 +71,66 @@ class Progress:
             for line in lines:
                 self.output(line)
 
+    def lines(self, lines: Iterable[str]) -> None:
+        """Show whole lines as they are: another program wrote them for people, or as JSON."""
+        self._show("".join(f"{line}\n" for line in lines))
+
+    @contextlib.contextmanager
+    def metered(self, meter: bar.Meter) -> Iterator[None]:
+        """Show how far a download is while it goes on inside."""
+        with bar.ticking(meter, self.download, DRAWN_EVERY if self._live else EVENT_EVERY):
+            yield
+
+    def download(self, state: bar.State, stage: str | None = None) -> None:
+        """Show a state of a download: as a bar, as JSON, or as a line from time to time and at its end."""
+        name = stage or self.stage
+        if not state.files_total:
+            return
+        if self.log_format == JSON:
+            self.lines((_json(name, "progress", bar.sentence(state), **bar.event(state)),))
+        elif self._live and not state.last:
+            self._draw(bar.line(name, state, width=self._width() - 1))
+        elif self._worth_saying(state):
+            self.clear()
+            self.lines((f"{name}: {bar.sentence(state)}",))
+
+    def clear(self) -> None:
+        """Take away the bar of a download that did not come to its end."""
+        self._draw("")
+
+    @property
+    def _live(self) -> bool:
+        return self.log_format == HUMAN and self.stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+    def _width(self) -> int:
+        try:
+            return os.get_terminal_size(self.stream.fileno()).columns or 80
+        except OSError:
+            return 80
+
+    def _worth_saying(self, state: bar.State) -> bool:
+        now = self.clock()
+        then, fraction = self._said or (now, state.fraction)
+        due = now - then >= SAID_EVERY_SECONDS and state.fraction - fraction >= SAID_EVERY_FRACTION
+        self._said = None if state.last else (now, state.fraction) if due else (then, fraction)
+        return due or state.last
+
+    def _draw(self, text: str) -> None:
+        with self._lock:
+            if text or self._bar:
+                self._put(CLEAR + text)
+            self._bar = text
+
+    def _show(self, text: str) -> None:
+        """Write lines above the bar, if there is one."""
+        with self._lock:
+            self._put(f"{CLEAR}{text}{self._bar}" if self._bar else text)
+
+    def _put(self, text: str) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            self.stream.write(text)
+            self.stream.flush()
+
     @contextlib.contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Time what happens inside under ``name``."""
@@ -65,19 +141,21 @@ class Progress:
             self.timings[name] = round(self.timings.get(name, 0.0) + time.monotonic() - started, 3)
 
     def _write(self, level: str, message: str) -> None:
-        if self.log_format == JSON:
-            line = json.dumps({"stage": self.stage, "level": level, "message": message}, ensure_ascii=False)
-        else:
-            line = self._human(level, message)
-        with contextlib.suppress(BrokenPipeError):
-            self.stream.write(line + "\n")
-            self.stream.flush()
+        self.lines(
+            (_json(self.stage, level, message) if self.log_format == JSON else human(self.stage, level, message),)
+        )
 
-    def _human(self, level: str, message: str) -> str:
-        if level == "output":
-            return f"  | {printable(message)}"
-        mark = {"info": "", "warning": "warning: ", "error": "error: "}[level]
-        return f"{self.stage}: {mark}{printable(message)}"
+
+def human(stage: str, level: str, message: str) -> str:
+    """What a stage says, as one line for people."""
+    if level == "output":
+        return f"  | {printable(message)}"
+    mark = {"warning": "warning: ", "error": "error: "}.get(level, "")
+    return f"{stage}: {mark}{printable(message)}"
+
+
+def _json(stage: str, level: str, message: str, **more: object) -> str:
+    return json.dumps({"stage": stage, "level": level, "message": message, **more}, ensure_ascii=False)
 
 
 def printable(text: str) -> str:

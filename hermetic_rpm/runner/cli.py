@@ -52,7 +52,7 @@ def run(voice: Progress, path: Path, assignments: tuple[str, ...], log_format: s
     """Run the pipeline; the paths of the RPMs come on stdout, everything else on stderr."""
     voice.log_format = log_format
     pipeline = load(path)
-    plan = _plan(pipeline, assignments, log_format)
+    plan = _plan(pipeline, assignments, JSON)  # whatever the user reads: the runner has to understand it
     environment = podman_environment(pipeline.directory, os.environ)
     report = execute.run(plan, podman_environment=environment, voice=voice)
     for line in summary(report):

@@ -13,7 +13,7 @@ from hermetic_rpm.errors import HermeticError, OutputRefused, SrpmMissing, Stage
 from hermetic_rpm.files import sha256_of, writing_errors
 from hermetic_rpm.progress import Progress
 from hermetic_rpm.result import RESULT_NAME, Output
-from hermetic_rpm.runner import outcome
+from hermetic_rpm.runner import lines, outcome
 from hermetic_rpm.runner.interrupt import Events, listening
 from hermetic_rpm.runner.plan import Plan, StagePlan
 from hermetic_rpm.runner.podman import Broken, Container, Exited, Podman, Printed, connect
@@ -75,6 +75,8 @@ def _run_stage(
             voice.say(f"stopping the {stage.name} …")
             container.stop()
             raise
+        finally:
+            voice.clear()
     return outcome.judge(stage, exited.code, out_of_memory=exited.out_of_memory, shown=tuple(shown))
 
 
@@ -97,10 +99,7 @@ def _follow(
             raise event.error
         if isinstance(event, Printed):
             container.handled()
-            shown.extend(event.lines)
-            with contextlib.suppress(BrokenPipeError):
-                voice.stream.write("".join(f"{line}\n" for line in event.lines))
-                voice.stream.flush()
+            shown.extend(lines.show(event.lines, voice))
 
 
 def _expectations(stage: StagePlan, seen: Mapping[Path, str]) -> tuple[str, ...]:

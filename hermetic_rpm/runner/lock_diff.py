@@ -12,7 +12,7 @@ from hermetic_rpm.progress import printable
 from hermetic_rpm.runner import table
 from hermetic_rpm.runner.lock_facts import as_json, evr, key_id
 from hermetic_rpm.runner.table import Column
-from hermetic_rpm.runner.units import size
+from hermetic_rpm.units import size
 
 LONGEST_VALUE = 300
 EQUAL = "The locks are equal."

@@ -10,7 +10,7 @@ from hermetic_rpm.progress import printable
 from hermetic_rpm.runner import table
 from hermetic_rpm.runner.lock_facts import as_json, evr, key, key_id
 from hermetic_rpm.runner.table import Column
-from hermetic_rpm.runner.units import size
+from hermetic_rpm.units import size
 
 
 def by_name(lock: Lock) -> tuple[Package, ...]:

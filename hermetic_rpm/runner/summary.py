@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hermetic_rpm.progress import printable
 from hermetic_rpm.runner.execute import Report
-from hermetic_rpm.runner.units import size
+from hermetic_rpm.units import size
 
 _RPM = ".rpm"
 _LOG = ".log"

@@ -59,23 +59,12 @@ class Patience:
 
 
 class Downloader:
-    """Downloads over shared connections; safe to use from several threads.
+    """Downloads over shared connections; safe to use from several threads."""
 
-    ``received`` is told how many bytes came, a negative number where some are thrown away.
-    """
-
-    def __init__(
-        self,
-        transport: Transport,
-        *,
-        patience: Patience,
-        warn: Callable[[str], None],
-        received: Callable[[int], None] = lambda _count: None,
-    ) -> None:
+    def __init__(self, transport: Transport, *, patience: Patience, warn: Callable[[str], None]) -> None:
         self._transport = transport
         self._patience = patience
         self._warn = warn
-        self._received = received
         self._unreachable: Counter[Origin] = Counter()
         self._ended = threading.Event()
 
@@ -83,11 +72,14 @@ class Downloader:
         """Make running downloads give up soon."""
         self._ended.set()
 
-    def fetch(self, wanted: Wanted, destination: Path) -> str:
-        """Get the file under ``destination``; returns the address that gave it, raises `NobodyGivesError`."""
+    def fetch(self, wanted: Wanted, destination: Path, received: Callable[[int], None]) -> str:
+        """Get the file under ``destination``; returns the address that gave it, raises `NobodyGivesError`.
+
+        ``received`` is told how many bytes came, a negative number where some are thrown away.
+        """
         answers: dict[str, WrongAnswerError] = {}
         with writing_errors(destination), destination.open("wb") as stream:
-            part = _Part(stream, self._received)
+            part = _Part(stream, received)
             for attempt in range(self._patience.rounds):
                 self._pause(attempt, answers)
                 for url in self._promising(wanted.urls, answers):

@@ -113,7 +113,7 @@ def _supply(
     return Supply(
         lock=lock, urls=origins.declared_only(addresses, allowed), keys=keys, cache=request.cache,
         downloader=Downloader(transport, patience=request.patience, warn=progress.warn), workers=request.workers,
-        warn=progress.warn,
+        progress=progress,
     )  # fmt: skip
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import concurrent.futures
 import os
 import shutil
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from hermetic_rpm import cache as cache_store
+from hermetic_rpm.bar import Meter
 from hermetic_rpm.errors import DownloadFailed, VerificationFailed
 from hermetic_rpm.files import sha256_of, writing_errors
 from hermetic_rpm.lock.model import Lock, Package
+from hermetic_rpm.progress import Progress
 from stages.fetcher import verify
 from stages.fetcher.download import Downloader, NobodyGivesError, Wanted
 
@@ -32,7 +34,7 @@ class Supply:
     cache: Path | None
     downloader: Downloader
     workers: int
-    warn: Callable[[str], None]
+    progress: Progress
 
 
 def missing(output: Path, lock: Lock) -> tuple[Package, ...]:
@@ -76,16 +78,24 @@ def _arrive(
     Without a sha256 only the header tells that a server gave another package; then the next one is asked.
     """
     failed: dict[Package, str] = {}
+    meter = _meter(paths)
     urls = {package: supply.urls[package] for package in paths}
     while urls:
-        given = _download(supply, urls, paths, failed)
+        with supply.progress.metered(meter):
+            given = _download(supply, urls, paths, failed, meter)
         wrong = _problems(supply, {package: paths[package] for package in given})
         urls = {package: _after(urls[package], given[package]) for package in wrong if package.source is None}
         urls = {package: left for package, left in urls.items() if left}
         for package in urls:
-            supply.warn(f"{given[package]}: {'; '.join(wrong[package])}")
+            supply.progress.warn(f"{given[package]}: {'; '.join(wrong[package])}")
         problems.update({package: lines for package, lines in wrong.items() if package not in urls})
     return failed
+
+
+def _meter(packages: Collection[Package]) -> Meter:
+    """What counts the downloads; without a sidecar nobody knows how many bytes there will be."""
+    sizes = [package.source.size for package in packages if package.source is not None]
+    return Meter(files=len(packages), size=sum(sizes) if len(sizes) == len(packages) else None)
 
 
 def _after(urls: tuple[str, ...], given: str | None) -> tuple[str, ...]:
@@ -93,16 +103,19 @@ def _after(urls: tuple[str, ...], given: str | None) -> tuple[str, ...]:
 
 
 def _download(
-    supply: Supply, urls: Urls, paths: Mapping[Package, Path], failed: dict[Package, str]
+    supply: Supply, urls: Urls, paths: Mapping[Package, Path], failed: dict[Package, str], meter: Meter
 ) -> dict[Package, str | None]:
     """Get the files in parallel; returns who gave each (None: the cache), notes in ``failed`` what nobody gives."""
     given: dict[Package, str | None] = {}
     with concurrent.futures.ThreadPoolExecutor(supply.workers) as pool:
         try:
-            futures = {pool.submit(_get, supply, package, urls[package], paths[package]): package for package in urls}
+            futures = {
+                pool.submit(_get, supply, package, urls[package], paths[package], meter): package for package in urls
+            }
             for done in concurrent.futures.as_completed(futures):
                 try:
                     given[futures[done]] = done.result()
+                    meter.file_done()
                 except NobodyGivesError as error:
                     failed[futures[done]] = str(error)
         except BaseException:
@@ -112,17 +125,18 @@ def _download(
     return {package: given[package] for package in urls if package in given}
 
 
-def _get(supply: Supply, package: Package, urls: tuple[str, ...], path: Path) -> str | None:
+def _get(supply: Supply, package: Package, urls: tuple[str, ...], path: Path, meter: Meter) -> str | None:
     source = package.source
     if source is not None and supply.cache is not None:
         kept = cache_store.lookup(supply.cache, source.sha256, source.size)
         if kept is not None:
             cache_store.place(kept, path)
+            meter.kept(source.size)
             return None
     wanted = Wanted(
         urls=urls, sha256=None if source is None else source.sha256, size=None if source is None else source.size
     )
-    return supply.downloader.fetch(wanted, path)
+    return supply.downloader.fetch(wanted, path, meter.received)
 
 
 def _problems(supply: Supply, paths: Mapping[Package, Path]) -> dict[Package, tuple[str, ...]]:

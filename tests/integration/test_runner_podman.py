@@ -20,6 +20,7 @@ import pytest
 
 from hermetic_rpm.runner.pipeline import load
 from hermetic_rpm.runner.service import podman_environment
+from tests.support import terminal
 
 pytestmark = pytest.mark.integration
 
@@ -110,6 +111,9 @@ class Project:
         )
         return Ran(code=done.returncode, out=done.stdout.decode(), err=done.stderr.decode())
 
+    def on_a_terminal(self, *words: str) -> terminal.Seen:
+        return terminal.run(self.command(*words), cwd=self.directory, env=self.environment)
+
     def start(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             self.command("run"),
@@ -179,6 +183,44 @@ def test_json_lines_are_one_object_each(project: Project) -> None:
     ran = project.stage("only", 'result(write("a.rpm", b"a"))').call("run", "--log-format", "json")
     assert ran.code == 0
     assert all(json.loads(line)["stage"] == "hermetic-rpm" for line in ran.err.splitlines())
+
+
+DOWNLOAD = """
+def say(level, message, **more):
+    print(json.dumps({"stage": "fetcher", "level": level, "message": message, **more}), file=sys.stderr, flush=True)
+
+def state(size, **more):
+    say("progress", f"{size} of 100", files=1, files_total=2, size=size, size_total=100, rate=10, last=size == 100)
+
+state(20)
+say("warning", "a mirror \\x1b[2J lies")
+state(60)
+state(100)
+result(write("a.rpm", b"a"))
+"""
+
+
+@pytest.mark.promise("4.11", "a live bar on a terminal, plain lines in CI, JSON lines on request")
+def test_a_stage_that_downloads_has_a_bar_of_the_runner(project: Project) -> None:
+    seen = project.stage("only", DOWNLOAD).on_a_terminal("run")
+    assert seen.code == 0, seen.written
+    assert any(line.startswith("fetcher:  60 % [####") for line in seen.drawn)
+    assert "fetcher: warning: a mirror \N{REPLACEMENT CHARACTER}[2J lies" in seen.screen
+    assert "fetcher: 1/2 files, 100/100 B, 10 B/s" in seen.screen
+    assert not [line for line in seen.screen if "%" in line or "\r" in line]
+
+    plain = project.call("run").err
+    assert "fetcher: 1/2 files, 100/100 B, 10 B/s\n" in plain
+    assert not {"\r", "\x1b", "%"} & set(plain)
+
+    told = [json.loads(line) for line in project.call("run", "--log-format", "json").err.splitlines()]
+    assert [line["size"] for line in told if line["level"] == "progress"] == [20, 60, 100]
+
+
+def test_the_bar_of_a_stage_that_dies_is_taken_away(project: Project) -> None:
+    seen = project.stage("only", DOWNLOAD.replace("state(100)", "os._exit(3)")).on_a_terminal("run")
+    assert seen.code == 82
+    assert not [line for line in seen.screen if "%" in line]
 
 
 @pytest.mark.promise("2.5", "a failing stage ends the run with its own exit code, reason, solution and log's tail")
