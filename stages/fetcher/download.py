@@ -90,6 +90,8 @@ class Downloader:
                         answers[url] = error
                     else:
                         self._unreachable.pop(origin_of(url), None)
+                        stream.flush()
+                        os.fsync(stream.fileno())
                         return url
             part.restart(None)
         destination.unlink()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import os
 import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -61,7 +60,8 @@ def bring(supply: Supply, output: Path, wanted: Collection[Package]) -> None:
         present = {package: output / package.file_name for package in supply.lock.packages if package not in paths}
         problems = _problems(supply, present)
         failed = _arrive(supply, paths, problems)
-        _keep(supply, {package: path for package, path in paths.items() if package not in problems | failed})
+        if supply.cache is not None:
+            _keep(supply.cache, {package: path for package, path in paths.items() if package not in problems | failed})
         _refuse(failed, problems)
         with writing_errors(output):
             for package, path in paths.items():
@@ -78,9 +78,9 @@ def _arrive(
     Without a sha256 only the header tells that a server gave another package; then the next one is asked.
     """
     failed: dict[Package, str] = {}
-    meter = _meter(paths)
     urls = {package: supply.urls[package] for package in paths}
     while urls:
+        meter = _meter(urls)
         with supply.progress.metered(meter):
             given = _download(supply, urls, paths, failed, meter)
         wrong = _problems(supply, {package: paths[package] for package in given})
@@ -148,13 +148,11 @@ def _problems(supply: Supply, paths: Mapping[Package, Path]) -> dict[Package, tu
     return {package: problems for package, problems in lines.items() if problems}
 
 
-def _keep(supply: Supply, paths: Mapping[Package, Path]) -> None:
-    """Add sound packages to the cache, on the disk for good."""
+def _keep(cache: Path, paths: Mapping[Package, Path]) -> None:
+    """Add sound packages to the cache."""
     for package, path in paths.items():
-        with writing_errors(path), path.open("rb") as stream:
-            os.fsync(stream.fileno())
-        if supply.cache is not None and package.source is not None:
-            cache_store.add(supply.cache, path, package.source.sha256)
+        if package.source is not None:
+            cache_store.add(cache, path, package.source.sha256)
 
 
 def _refuse(failed: Mapping[Package, str], problems: Mapping[Package, tuple[str, ...]]) -> None:

@@ -29,6 +29,9 @@ BAD = "demo-epoch-1.0-1.demo1.noarch.rpm"
 
 
 @pytest.mark.promise("2.4", "packages are downloaded in parallel and get their names only once they are verified")
+@pytest.mark.promise(
+    "4.1", "size, sha256, sigmd5, NEVRA, digests and signatures are checked before a package gets its name"
+)
 def test_a_lock_becomes_a_repository(case: Case) -> None:
     ran = case.room.fetch()
     assert ran.code == 0, ran.err
@@ -81,6 +84,9 @@ FAULTS = [
 
 
 @WHATEVER
+@pytest.mark.promise(
+    "4.bad", "every fault of the table is a clear error with its own exit code, and nothing is lost or half-named"
+)
 @pytest.mark.parametrize(("fault", "words"), FAULTS, ids=[fault.partition("/")[0] for fault, _ in FAULTS])
 def test_a_fault_of_the_only_server_is_one_clear_error(case: Case, fault: str, words: tuple[str, ...]) -> None:
     case.server.faults[BAD] = (fault,)
@@ -329,6 +335,23 @@ def test_an_unsigned_package_of_a_signed_repository_is_refused(case: Case, tmp_p
     assert ran.code == VerificationFailed.exit_code, ran.err
     assert ran.said(f"{BAD}: its repository demands a signature by a key of the lock; signed by nobody")
     assert list(case.room.repo.glob("*.rpm")) == []
+
+
+@SIGNED
+def test_what_lies_in_the_directory_already_is_held_to_its_signature_too(case: Case, tmp_path: Path) -> None:
+    """Somebody put the locked, unsigned file there, as if an earlier run had."""
+    served = tmp_path / "served"
+    shutil.copytree(case.files[0].parent, served)
+    subprocess.run(("rpmsign", "--delsign", served / BAD), check=True, capture_output=True)
+    with serving(served) as server:
+        fetching.write_lock(
+            case.room, tuple(served / path.name for path in case.files), (server.url,), image=case.image,
+            image_locations=(f"oci:{case.layout}:latest",),
+        )  # fmt: skip
+        shutil.copy(served / BAD, case.room.repo)
+        ran = case.room.fetch()
+    assert ran.code == VerificationFailed.exit_code, ran.err
+    assert ran.said(f"{BAD}: its repository demands a signature by a key of the lock; signed by nobody")
 
 
 @SIGNED
