@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import io
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -20,6 +21,7 @@ import jsonschema
 from hermetic_rpm.errors import HermeticError
 
 MAX_DOCUMENT_BYTES = 64 << 20
+MAX_YAML_DEPTH = 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,13 +78,18 @@ def read_bytes(path: Path, error: type[HermeticError]) -> bytes:
         raise error(f"{path} cannot be read: {cause.strerror}.") from cause
 
 
-def parse_yaml(content: bytes, name: str, error: type[HermeticError]) -> Document:
-    """Plain YAML 1.2 without tags that build objects; raises ``error`` with line and column."""
+def parse_yaml(content: bytes, name: str, error: type[HermeticError], *, foreign: bool = False) -> Document:
+    """Plain YAML 1.2 without tags that build objects; raises ``error`` with line and column.
+
+    A ``foreign`` document may hold no aliases, by which a few lines stand for gigabytes, and no deep nesting.
+    """
     from ruamel.yaml import YAML  # noqa: PLC0415 - only resolver and runner read YAML; the other images lack it
     from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
 
     try:
         text = content.decode()
+        if foreign:
+            _refuse_bombs(text, name, error)
         positions = YAML(typ="rt").load(text)
         data = YAML(typ="safe", pure=True).load(text)
     except UnicodeDecodeError as cause:
@@ -93,7 +100,43 @@ def parse_yaml(content: bytes, name: str, error: type[HermeticError]) -> Documen
         raise error(f"{place}: {cause.problem}.") from cause
     except YAMLError as cause:
         raise error(f"{name}: {cause}") from cause
+    except ValueError as cause:  # dates and numbers that no calendar and no machine knows
+        raise error(f"{name} holds a value that cannot be read: {cause}.") from cause
     return Document(name=name, data=data, content=content, positions=positions)
+
+
+def _refuse_bombs(text: str, name: str, error: type[HermeticError]) -> None:
+    from ruamel.yaml import YAML  # noqa: PLC0415 - see above
+    from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent  # noqa: PLC0415
+
+    depth = 0
+    for event in YAML(typ="safe", pure=True).parse(text):
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        mark = event.start_mark
+        if isinstance(event, AliasEvent):
+            raise error(f"{name}:{mark.line + 1}:{mark.column + 1}: an alias has no place here.")
+        if depth > MAX_YAML_DEPTH:
+            raise error(f"{name}:{mark.line + 1}:{mark.column + 1}: this is nested too deeply.")
+
+
+def yaml_text(data: Any) -> str:
+    """Plain data as a YAML document; texts are quoted, so that YAML 1.1 reads no number or date in them."""
+    from ruamel.yaml import YAML  # noqa: PLC0415 - see above
+    from ruamel.yaml.scalarstring import DoubleQuotedScalarString  # noqa: PLC0415
+
+    def quoted(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: quoted(inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [quoted(inner) for inner in value]
+        return DoubleQuotedScalarString(value) if isinstance(value, str) else value
+
+    writer = YAML(typ="rt")
+    writer.explicit_start = True
+    writer.width = MAX_DOCUMENT_BYTES
+    stream = io.StringIO()
+    writer.dump(quoted(data), stream)
+    return stream.getvalue()
 
 
 def parse_json(content: bytes, name: str, error: type[HermeticError]) -> Document:

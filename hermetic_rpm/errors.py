@@ -198,6 +198,13 @@ class EdgesMissing(HermeticError):
     default_solution = "Resolve again: sidecars from 1.1.0 on hold the requirements between packages."
 
 
+class ChecksumsMissing(HermeticError):
+    """The lock does not say which sha256 and size its packages have."""
+
+    exit_code = 46
+    default_solution = "Resolve again: a lockfile made by Mock has no sidecar, which holds them."
+
+
 # -- fetching -----------------------------------------------------------------------------
 
 

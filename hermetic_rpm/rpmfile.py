@@ -25,6 +25,7 @@ class Header:
 
     ``signers`` are issuer key ids or fingerprints in lower case hex; ``verified_by`` is the
     path of the certificate file under which a signature holds, if certificates were given.
+    ``signed_whole`` tells that there is a signature over header and payload (rpm's SIGPGP).
     """
 
     path: str
@@ -34,7 +35,9 @@ class Header:
     release: str = ""
     arch: str = ""
     source: bool = False
+    license: str = ""
     sigmd5: str | None = None
+    signed_whole: bool = False
     signers: tuple[str, ...] = ()
     verified_by: str | None = None
     problem: str | None = None

@@ -16,7 +16,7 @@ from typing import Any
 MEMORY_BYTES = 1 << 30
 CPU_SECONDS = 300
 CHUNK_BYTES = 1 << 20
-EPOCH_TAG, PAYLOAD_SHA256_TAG, SIGNATURE_MD5_TAG = 1003, 5092, 1004
+EPOCH_TAG, PAYLOAD_SHA256_TAG, SIGNATURE_MD5_TAG, SIGNATURE_PGP_TAG = 1003, 5092, 1004, 1002
 
 
 def describe(path: str, verifiers: list[tuple[str, Any]], *, payload: bool) -> dict[str, Any]:
@@ -34,7 +34,9 @@ def describe(path: str, verifiers: list[tuple[str, Any]], *, payload: bool) -> d
             "release": metadata.release,
             "arch": metadata.arch,
             "source": metadata.is_source_package(),
+            "license": metadata.license,
             "sigmd5": _sigmd5(metadata),
+            "signed_whole": metadata.signature.entry_is_present(SIGNATURE_PGP_TAG),
             "signers": sorted(
                 {(info.fingerprint or info.key_id or "").lower() for info in metadata.signatures()} - {""}
             ),

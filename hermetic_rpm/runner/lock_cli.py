@@ -9,14 +9,16 @@ from typing import Any
 
 import click
 
-from hermetic_rpm.files import canonical_json
+from hermetic_rpm.files import canonical_json, write_atomically
 from hermetic_rpm.lock import diff, join
 from hermetic_rpm.lock.check import check
 from hermetic_rpm.lock.lockfile import LOCKFILE_NAME
 from hermetic_rpm.lock.model import Lock
-from hermetic_rpm.runner import lock_diff, lock_show, lock_why
+from hermetic_rpm.progress import Progress
+from hermetic_rpm.runner import hermeto, lock_diff, lock_import, lock_show, lock_why
 
 TEXT, MARKDOWN, JSON = "text", "markdown", "json"
+HERMETO = "hermeto"
 PIPE_WIDTH = 120
 """Columns where standard output is no terminal and COLUMNS is not set."""
 
@@ -84,6 +86,60 @@ def why(path: Path, package: str, style: str) -> None:
     found = _load(path)
     answers = lock_why.answers(found, package)
     _print(lock_why.document(found, answers) if style == JSON else lock_why.text(found, answers))
+
+
+@lock.command("export")
+@_lockfile
+@click.option(
+    "--format", "style", type=click.Choice((HERMETO,)), required=True, help="Whose format: Hermeto's rpms.lock.yaml."
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), default=None, metavar="FILE", help="Instead of standard output."
+)
+@click.pass_obj
+def export_command(voice: Progress, path: Path, style: str, output: Path | None) -> None:  # noqa: ARG001 - one so far
+    """Write the packages of a lock in another tool's format."""
+    found = _load(path)
+    text = hermeto.export(found)
+    local = sum(not package.rpm.url.startswith(("http://", "https://")) for package in found.packages)
+    if local:
+        voice.warn(f"{_counted(local, 'package')} with another address than http(s), where Hermeto does not fetch")
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        write_atomically(output, text)
+
+
+@lock.command("import")
+@click.argument("path", metavar="RPMS_LOCK_YAML", type=click.Path(path_type=Path))
+@click.option(
+    "--rpms",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="Where the RPMs are that Hermeto fetched: its output directory.",
+)
+@click.option("--target", required=True, help="Name of a target in targets/, or path of a target file.")
+@click.option(
+    "--srpm", type=click.Path(path_type=Path), required=True, metavar="FILE", help="The source RPM to be built."
+)
+@click.option(
+    "--image",
+    default=None,
+    metavar="LOCATION",
+    help="Where to take the bootstrap image from, as skopeo says it, instead of the target's locations.",
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Directory for the lock."
+)
+@click.pass_obj
+def import_command(
+    voice: Progress, path: Path, rpms: Path, target: str, srpm: Path, image: str | None, output: Path
+) -> None:  # fmt: skip
+    """Make a lock of Hermeto's rpms.lock.yaml and the RPMs that Hermeto fetched for it."""
+    request = lock_import.Request(path=path, rpms=rpms, target=target, srpm=srpm, image=image, output=output)
+    made = lock_import.make_lock(request, voice)
+    click.echo(f"{output / LOCKFILE_NAME}: {_counted(len(made.packages), 'package')}.")
 
 
 def _counted(count: int, what: str) -> str:

@@ -23,6 +23,7 @@ from hermetic_rpm.errors import (
     RequirementRefused,
     UnsatisfiedRequirement,
 )
+from hermetic_rpm.target.keys import key_name
 from hermetic_rpm.target.model import Repository, Target
 
 CONFIG = "/hermetic-rpm-config"
@@ -94,11 +95,6 @@ def _repository_lines(repository: Repository) -> list[str]:
     if repository.exclude:
         lines.append(f"excludepkgs={' '.join(repository.exclude)}")
     return lines
-
-
-def key_name(repository: Repository, index: int) -> str:
-    """The file name under which a repository's key travels with the lock."""
-    return re.sub(r"[^A-Za-z0-9._+-]", "_", f"{repository.id}-{index + 1}.asc")
 
 
 def key_url(repository: Repository, index: int) -> str:

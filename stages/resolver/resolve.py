@@ -9,27 +9,26 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hermetic_rpm import files, rpmfile
+from hermetic_rpm import files
 from hermetic_rpm.buildroot import bootstrap, rpmbuild, sandbox
 from hermetic_rpm.buildroot.bootstrap import Bootstrap
 from hermetic_rpm.buildroot.commandlog import CommandLog, open_log
 from hermetic_rpm.buildroot.rpmbuild import PackageRoom
 from hermetic_rpm.edge import Report, expect_srpm
-from hermetic_rpm.errors import NotAnRpm
-from hermetic_rpm.files import is_safe_name, sha256_of, write_atomically, writing_errors
+from hermetic_rpm.files import write_atomically, writing_errors
 from hermetic_rpm.image import copy, manifest, unpack
 from hermetic_rpm.image.manifest import Image
-from hermetic_rpm.lock import join, lockfile, sidecar
+from hermetic_rpm.lock import assemble
 from hermetic_rpm.lock.lockfile import LOCKFILE_NAME, InstalledRow
-from hermetic_rpm.lock.model import LockedSrpm, RequirementEdges
+from hermetic_rpm.lock.model import LockedSrpm, RequirementEdges, RpmSource
 from hermetic_rpm.lock.sidecar import KEYS_DIRECTORY, SIDECAR_NAME
 from hermetic_rpm.progress import Progress
 from hermetic_rpm.result import outputs_of
-from hermetic_rpm.target import load
+from hermetic_rpm.target import keys, load
+from hermetic_rpm.target.keys import Key
 from hermetic_rpm.target.model import Target
-from stages.resolver import assemble, buildroot_cache, keys, loop, metadata, package_manager
+from stages.resolver import buildroot_cache, loop, metadata, package_manager
 from stages.resolver import edges as requirement_edges
-from stages.resolver.keys import Key
 from stages.resolver.package_manager import PackageManager
 
 LOG_NAME = "resolver.log"
@@ -99,16 +98,10 @@ def resolve(request: Request, progress: Progress, report: Report) -> None:
 
 
 def _check_srpm(request: Request, report: Report) -> LockedSrpm:
-    if not is_safe_name(request.srpm.name):
-        raise NotAnRpm(
-            f"{request.srpm.name!r} is no usable name for a source RPM.",
-            solution="Rename the file as NAME-VERSION-RELEASE.src.rpm.",
-        )
-    rpmfile.check_source_rpm(request.srpm)
-    digest = sha256_of(request.srpm)
-    report.inputs["srpm"] = digest
-    expect_srpm(digest, request.expected)
-    return LockedSrpm(name=request.srpm.name, sha256=digest, size=request.srpm.stat().st_size)
+    srpm = assemble.locked_srpm(request.srpm)
+    report.inputs["srpm"] = srpm.sha256
+    expect_srpm(srpm.sha256, request.expected)
+    return srpm
 
 
 def _forget_older_lock(output: Path) -> None:
@@ -232,18 +225,15 @@ def _write_lock(
     origins: tuple[metadata.Origin, ...],
     edges: RequirementEdges,
 ) -> None:
-    """Keys first, then the lockfile, then the sidecar that binds them."""
-    lock_bytes, sidecar_bytes = assemble.documents(
-        target=setup.target, image=setup.image, keys=setup.keys, srpm=srpm, requirements=found.requirements,
-        rows=found.rows, origins=origins, edges=edges,
+    documents = assemble.documents(
+        target=setup.target, image=setup.image, keys=setup.keys, srpm=srpm, rows=found.rows,
+        origins=tuple(map(_source, origins)),
+        static_requirements=found.requirements.static, dynamic_requirements=found.requirements.dynamic, edges=edges,
     )  # fmt: skip
-    join.packages(
-        lockfile.parse(lock_bytes), sidecar.parse(sidecar_bytes)
-    )  # what a reader would refuse, we do not write
-    directory = request.output / KEYS_DIRECTORY
-    with writing_errors(directory):
-        directory.mkdir()
-    for key in setup.keys:
-        write_atomically(directory / key.name, key.content)
-    write_atomically(request.output / LOCKFILE_NAME, lock_bytes)
-    write_atomically(request.output / SIDECAR_NAME, sidecar_bytes)
+    assemble.write(request.output, documents, setup.keys)
+
+
+def _source(origin: metadata.Origin) -> RpmSource:
+    return RpmSource(
+        sha256=origin.sha256, size=origin.size, repository=origin.repository, location=origin.location, key=origin.key
+    )  # fmt: skip

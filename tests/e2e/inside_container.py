@@ -65,8 +65,8 @@ def by_builder(log):
 
 def by_dnf(log, target_name):
     """The same packages installed by the target's dnf, each named by its NEVRA."""
-    from hermetic_rpm.target import load
-    from stages.resolver import keys, package_manager, resolve
+    from hermetic_rpm.target import keys, load
+    from stages.resolver import package_manager, resolve
 
     lock, boot = prepared(log)
     target = load.load(load.find(target_name, Path("/targets")))

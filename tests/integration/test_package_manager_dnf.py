@@ -11,7 +11,7 @@ import pytest
 
 from hermetic_rpm.buildroot.bootstrap import BUILDROOT
 from hermetic_rpm.errors import UnsatisfiedRequirement
-from hermetic_rpm.target import load
+from hermetic_rpm.target import keys, load
 from stages.resolver import package_manager
 from tests.support.fetching import DEMO, ROOT
 
@@ -30,7 +30,7 @@ def install(
     target = load.load(ROOT / f"targets/demo-{flavour}-x86_64.yaml")
     (tmp_path / "config/none").mkdir(parents=True)
     (tmp_path / "config/keys").mkdir()
-    key = package_manager.key_name(target.repositories[0], 0)
+    key = keys.key_name(target.repositories[0], 0)
     (tmp_path / "config/keys" / key).write_bytes((DEMO / "keys/RPM-GPG-KEY-demo").read_bytes())
     (tmp_path / "config/dnf.conf").write_text(package_manager.configuration(target))
     program = package_manager.PROGRAMS[flavour][0]

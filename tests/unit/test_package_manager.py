@@ -17,6 +17,7 @@ from hermetic_rpm.errors import (
     RequirementRefused,
     UnsatisfiedRequirement,
 )
+from hermetic_rpm.target.keys import key_name
 from hermetic_rpm.target.model import Repository, Target
 from stages.resolver.package_manager import (
     PackageManager,
@@ -24,7 +25,6 @@ from stages.resolver.package_manager import (
     escape,
     explain,
     install_command,
-    key_name,
 )
 
 HARMLESS = pytest.mark.promise(

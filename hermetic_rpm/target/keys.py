@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import re
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -11,8 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from hermetic_rpm.errors import RepositoryUnavailable
-from hermetic_rpm.target.model import Target
-from stages.resolver.package_manager import key_name
+from hermetic_rpm.target.model import Repository, Target
 
 MAX_KEY_BYTES = 1 << 20
 TIMEOUT_SECONDS = 30
@@ -29,6 +29,11 @@ class Key:
     def sha256(self) -> str:
         """The hex sha256 of the file."""
         return hashlib.sha256(self.content).hexdigest()
+
+
+def key_name(repository: Repository, index: int) -> str:
+    """The file name under which a repository's key travels with the lock."""
+    return re.sub(r"[^A-Za-z0-9._+-]", "_", f"{repository.id}-{index + 1}.asc")
 
 
 def collect(target: Target) -> tuple[Key, ...]:

@@ -1,9 +1,14 @@
-"""From what was found to the two documents of a lock: pure."""
+"""From what was found to the files of a lock."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from hermetic_rpm import rpmfile
+from hermetic_rpm.errors import NotAnRpm
+from hermetic_rpm.files import is_safe_name, sha256_of, write_atomically, writing_errors
 from hermetic_rpm.image.manifest import Image
-from hermetic_rpm.lock import lockfile, sidecar
+from hermetic_rpm.lock import join, lockfile, sidecar
 from hermetic_rpm.lock.lockfile import InstalledRow
 from hermetic_rpm.lock.model import (
     BuildConfig,
@@ -17,10 +22,8 @@ from hermetic_rpm.lock.model import (
     Sidecar,
     TargetIdentity,
 )
+from hermetic_rpm.target.keys import Key
 from hermetic_rpm.target.model import Target
-from stages.resolver.keys import Key
-from stages.resolver.loop import Requirements
-from stages.resolver.metadata import Origin
 
 
 def documents(
@@ -29,12 +32,13 @@ def documents(
     image: Image,
     keys: tuple[Key, ...],
     srpm: LockedSrpm,
-    requirements: Requirements,
     rows: tuple[InstalledRow, ...],
-    origins: tuple[Origin, ...],
-    edges: RequirementEdges,
+    origins: tuple[RpmSource, ...],
+    static_requirements: tuple[str, ...] = (),
+    dynamic_requirements: tuple[str, ...] = (),
+    edges: RequirementEdges | None = None,
 ) -> tuple[bytes, bytes]:
-    """The bytes of the lockfile and of the sidecar bound to it; the same input gives the same bytes."""
+    """The bytes of the lockfile and of the sidecar bound to it; the same input gives the same bytes: pure."""
     base_urls = {repository.id: repository.baseurl[0] for repository in target.repositories}
     lock_bytes = lockfile.render(
         Lockfile(
@@ -59,18 +63,23 @@ def documents(
             for repository in target.repositories
         ),
         keys=tuple(KeyFile(path=f"{sidecar.KEYS_DIRECTORY}/{key.name}", sha256=key.sha256) for key in keys),
-        rpms=tuple(map(_source, origins)),
-        static_requirements=requirements.static,
-        dynamic_requirements=requirements.dynamic,
+        rpms=origins,
+        static_requirements=static_requirements,
+        dynamic_requirements=dynamic_requirements,
         edges=edges,
     )  # fmt: skip
     return lock_bytes, sidecar.render(beside)
 
 
-def _source(origin: Origin) -> RpmSource:
-    return RpmSource(
-        sha256=origin.sha256, size=origin.size, repository=origin.repository, location=origin.location, key=origin.key
-    )  # fmt: skip
+def locked_srpm(path: Path) -> LockedSrpm:
+    """The identity of a sound source RPM; raises what `rpmfile.check_source_rpm` does."""
+    if not is_safe_name(path.name):
+        raise NotAnRpm(
+            f"{path.name!r} is no usable name for a source RPM.",
+            solution="Rename the file as NAME-VERSION-RELEASE.src.rpm.",
+        )
+    rpmfile.check_source_rpm(path)
+    return LockedSrpm(name=path.name, sha256=sha256_of(path), size=path.stat().st_size)
 
 
 def canonical_url(base_url: str, location: str) -> str:
@@ -88,3 +97,16 @@ def _config(target: Target) -> BuildConfig:
         bootstrap_image_ready=True,
         macros=target.macros,
     )
+
+
+def write(directory: Path, documents: tuple[bytes, bytes], keys: tuple[Key, ...]) -> None:
+    """Keys first, then the lockfile, then the sidecar that binds them; what a reader would refuse is not written."""
+    lock_bytes, sidecar_bytes = documents
+    join.packages(lockfile.parse(lock_bytes), sidecar.parse(sidecar_bytes))
+    kept = directory / sidecar.KEYS_DIRECTORY
+    with writing_errors(kept):
+        kept.mkdir()
+    for key in keys:
+        write_atomically(kept / key.name, key.content)
+    write_atomically(directory / lockfile.LOCKFILE_NAME, lock_bytes)
+    write_atomically(directory / sidecar.SIDECAR_NAME, sidecar_bytes)
