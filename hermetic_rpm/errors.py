@@ -346,6 +346,23 @@ class ToolMissing(HermeticError):
     default_solution = "Run `make setup`."
 
 
+# -- archives -----------------------------------------------------------------------------
+
+
+class ArchiveInvalid(HermeticError):
+    """An archive is not, byte for byte, what its index says, or is none of ours."""
+
+    exit_code = 76
+    default_solution = "Nothing of it was kept. Copy it again from where it was packed; if it stays, do not trust it."
+
+
+class ArchiveUnavailable(HermeticError):
+    """An archive cannot be read, or cannot be copied to or from a registry."""
+
+    exit_code = 77
+    default_solution = "Check the name, the registry, its certificate, and the credentials for it."
+
+
 # -- the runner ---------------------------------------------------------------------------
 
 

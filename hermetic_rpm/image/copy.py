@@ -17,6 +17,8 @@ GO_ARCHITECTURES = {
 """OCI's name for an RPM architecture."""
 
 DOCKER = "docker://"
+UNCHANGED = ("--preserve-digests", "--retry-times=3")
+"""Options by which skopeo fails rather than change a manifest, and not at the first hiccup of a registry."""
 
 
 def copy_command(
@@ -24,10 +26,13 @@ def copy_command(
 ) -> tuple[str, ...]:  # fmt: skip
     """The skopeo command that copies the instance for an OCI architecture, bytes unchanged."""
     login = () if authfile is None else (f"--authfile={authfile}",)
-    return (
-        "skopeo", "copy", "--quiet", "--preserve-digests", "--insecure-policy", "--retry-times=3",
-        "--override-os", "linux", "--override-arch", architecture, *login, "--", location, f"dir:{destination}",
-    )  # fmt: skip
+    instance = ("--override-os", "linux", "--override-arch", architecture)
+    return skopeo_copy(location, f"dir:{destination}", *UNCHANGED, *instance, *login)
+
+
+def skopeo_copy(source: str, destination: str, *options: str) -> tuple[str, ...]:
+    """The skopeo command that copies an image between two places, as skopeo names them."""
+    return ("skopeo", "copy", "--quiet", "--insecure-policy", *options, "--", source, destination)
 
 
 def by_digest(location: str, pull_digest: str) -> str:

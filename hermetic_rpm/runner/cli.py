@@ -13,6 +13,7 @@ from hermetic_rpm import __version__
 from hermetic_rpm.progress import HUMAN, JSON, Progress
 from hermetic_rpm.runner import command, execute, parameters
 from hermetic_rpm.runner.lock_cli import lock
+from hermetic_rpm.runner.pack_cli import pack, unpack
 from hermetic_rpm.runner.pipeline import Pipeline, load
 from hermetic_rpm.runner.plan import Plan, make_plan
 from hermetic_rpm.runner.policy_cli import policy
@@ -85,3 +86,5 @@ def _plan(pipeline: Pipeline, assignments: tuple[str, ...], log_format: str) -> 
 
 
 cli.add_command(policy)
+cli.add_command(pack)
+cli.add_command(unpack)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hermetic_rpm import files
+from hermetic_rpm import files, rpmfile
 from hermetic_rpm.buildroot import bootstrap, rpmbuild, sandbox
 from hermetic_rpm.buildroot.bootstrap import Bootstrap
 from hermetic_rpm.buildroot.rpmbuild import PackageRoom
@@ -18,12 +18,12 @@ from hermetic_rpm.edge import Report, expect_srpm
 from hermetic_rpm.errors import BuildFailed, BuildrootMismatch, NetworkPresent, RequirementNotLocked
 from hermetic_rpm.image import unpack
 from hermetic_rpm.image.manifest import Image
-from hermetic_rpm.lock import join
+from hermetic_rpm.lock import join, repository
 from hermetic_rpm.lock.compare import installed_differences
 from hermetic_rpm.lock.model import Lock
 from hermetic_rpm.progress import Progress
 from hermetic_rpm.result import outputs_of
-from stages.builder import check, collect, logs
+from stages.builder import collect, logs
 from stages.builder.logs import Logs
 
 REPOSITORY = "/hermetic_repo"
@@ -71,9 +71,10 @@ def _check(request: Request, report: Report, progress: Progress) -> tuple[Lock, 
             "this lock has no sidecar: only sigmd5 and NEVRA can be checked, and not whether this is the resolved SRPM"
         )
     report.inputs |= join.checksums(lock)
-    report.inputs["srpm"] = check.source_rpm(lock, request.srpm)
+    rpmfile.check_source_rpm(request.srpm)
+    report.inputs["srpm"] = repository.check_source_rpm(lock, request.srpm)
     expect_srpm(report.inputs["srpm"], request.expected)
-    image = check.repository(lock, request.repository)
+    image = repository.check(lock, request.repository)
     report.facts["repository_equals_lock"] = True
     return lock, image
 

@@ -26,9 +26,8 @@ from hermetic_rpm.result import RESULT_NAME
 SHA256_DIGITS = 64
 
 
-def source_rpm(lock: Lock, srpm: Path) -> str:
+def check_source_rpm(lock: Lock, srpm: Path) -> str:
     """The sha256 of the source RPM, which must be the one that was resolved; raises `LockMismatch`."""
-    rpmfile.check_source_rpm(srpm)
     digest = sha256_of(srpm)
     if lock.sidecar is not None and lock.sidecar.srpm.sha256 != digest:
         raise LockMismatch(
@@ -38,7 +37,7 @@ def source_rpm(lock: Lock, srpm: Path) -> str:
     return digest
 
 
-def repository(lock: Lock, directory: Path) -> Image:
+def check(lock: Lock, directory: Path) -> Image:
     """Hold every file of the offline repository against the lock; returns the bootstrap image.
 
     Raises `RepositoryIncomplete`, `RepositoryExtraFile`, `RepositoryAltered` or `ImageInvalid`.

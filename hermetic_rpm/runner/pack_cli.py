@@ -1,0 +1,148 @@
+"""``hermetic-rpm pack`` and ``unpack``: a build as one archive, to carry it to another machine or time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import click
+
+from hermetic_rpm import files
+from hermetic_rpm.archive import artifact, contents, images, read, write
+from hermetic_rpm.archive.index import IMAGES, LOCK, PIPELINE, REPOSITORY, SRPM, Index
+from hermetic_rpm.errors import ArchiveUnavailable, OutputRefused
+from hermetic_rpm.progress import Progress
+from hermetic_rpm.runner import pipeline as pipeline_file
+from hermetic_rpm.units import size
+
+STDIN = "-"
+_HIDDEN = ".incomplete-"
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+@click.command()
+@click.argument("archive", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--srpm", type=_FILE, required=True, help="The source RPM that was resolved.")
+@click.option(
+    "--workspace", type=click.Path(path_type=Path), default=Path("build/workspace"), show_default=True,
+    metavar="DIR", help="The workspace, with the lock in lock/ and the offline repository in repo/.",
+)  # fmt: skip
+@click.option(
+    "--pipeline", type=_FILE, default=Path(PIPELINE), show_default=True, metavar="FILE",
+    help="The pipeline file, which is packed too and names the images of the stages.",
+)  # fmt: skip
+@click.option("--without-images", is_flag=True, help="Leave the images of the stages out.")
+@click.option("--push", metavar="docker://NAME:TAG", help="Copy the archive to a registry, too.")
+@click.pass_obj
+def pack(
+    voice: Progress, archive: Path, srpm: Path, workspace: Path, pipeline: Path, push: str | None, *,
+    without_images: bool,
+) -> None:  # fmt: skip
+    """Write lock, keys, offline repository, source RPM and stage images as ARCHIVE.
+
+    Everything is first held against the lock.  The same inputs give the same bytes.
+    """
+    stages = pipeline_file.load(pipeline).stages
+    lock = contents.check(workspace, srpm)
+    voice.say(f"{workspace} is what its lock says: {len(lock.packages)} packages")
+    with _scratch(archive) as scratch:
+        saved = () if without_images else images.save(tuple((s.name, s.image) for s in stages), scratch, voice.say)
+        layout = scratch / IMAGES if saved else None
+        sources = contents.sources(workspace, lock, srpm=srpm, pipeline=pipeline, images=layout)
+        index = contents.describe(sources, lock, saved)
+        with files.atomic_writer(archive) as stream:
+            write.write(stream, index, sources)
+        voice.say(f"packed {archive}: {size(archive.stat().st_size)}, sha256 {files.sha256_of(archive)}")
+        click.echo(str(archive))
+        if push is not None:
+            title = f"{index.srpm.removesuffix('.src.rpm')}.hermetic-rpm.tar"
+            click.echo(artifact.push(archive, push, title=title, scratch=scratch))
+
+
+@click.command()
+@click.argument("archive", metavar="ARCHIVE")
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--load-images", is_flag=True, help="Load the images of the stages into podman under their names.")
+@click.pass_obj
+def unpack(voice: Progress, archive: str, directory: Path, *, load_images: bool) -> None:
+    """Check ARCHIVE and make DIRECTORY, a workspace, of it.
+
+    ARCHIVE is a file, - for standard input, or an artifact such as docker://NAME@sha256:….
+    DIRECTORY must not exist or be empty; it appears when everything was verified.
+    """
+    _refuse_taken(directory)
+    with _scratch(directory) as scratch:
+        unpacked = scratch / "workspace"
+        unpacked.mkdir()
+        with _opened(archive, scratch) as stream:
+            index = read.extract(stream, unpacked)
+        lock = contents.check(unpacked, unpacked / SRPM / index.srpm)
+        images.check(index.images, unpacked)
+        _open_modes(unpacked)
+        _rename(unpacked, directory)
+    if load_images:
+        images.load(index.images, directory, voice.say)
+    voice.say(_summary(index, directory, len(lock.packages)))
+    click.echo(str(directory))
+
+
+@contextlib.contextmanager
+def _scratch(beside: Path) -> Iterator[Path]:
+    """A hidden directory on the file system of a path that is to be made, gone at the end."""
+    scratch = files.scratch_directory(beside.absolute().parent, _HIDDEN)
+    try:
+        with files.writing_errors(beside):
+            yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _opened(archive: str, scratch: Path) -> Iterator[IO[bytes]]:
+    if archive == STDIN:
+        yield sys.stdin.buffer
+        return
+    path = artifact.pull(archive, scratch) if artifact.is_location(archive) else Path(archive)
+    try:
+        stream = path.open("rb")
+    except OSError as error:
+        raise ArchiveUnavailable(f"{archive} cannot be read: {error.strerror}.") from error
+    with stream:
+        yield stream
+
+
+def _refuse_taken(directory: Path) -> None:
+    if not os.path.lexists(directory):
+        return
+    if directory.is_symlink() or not directory.is_dir() or any(directory.iterdir()):
+        raise OutputRefused(
+            f"{directory} is there already and not an empty directory.", solution="Name one that does not exist."
+        )
+
+
+def _rename(unpacked: Path, directory: Path) -> None:
+    try:
+        unpacked.replace(directory)
+    except OSError as error:
+        raise OutputRefused(
+            f"{directory} cannot be made: {error.strerror}.", solution="Name a directory that does not exist."
+        ) from error
+
+
+def _open_modes(directory: Path) -> None:
+    """The modes of a workspace that anybody may read, whatever the caller's umask."""
+    for path in (directory, *directory.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def _summary(index: Index, directory: Path, packages: int) -> str:
+    loaded = f", {len(index.images)} stage images" if index.images else ""
+    return (
+        f"unpacked {directory}, packed by {index.tool_version}: {packages} packages in {REPOSITORY}/, "
+        f"their lock in {LOCK}/, {index.srpm} in {SRPM}/{loaded}"
+    )
