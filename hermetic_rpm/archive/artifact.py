@@ -16,14 +16,14 @@ from hermetic_rpm import process
 from hermetic_rpm.document import parse_json
 from hermetic_rpm.errors import ArchiveInvalid, ArchiveUnavailable, CommandFailed
 from hermetic_rpm.files import sha256_of
-from hermetic_rpm.image.copy import UNCHANGED, by_digest, skopeo_copy
+from hermetic_rpm.image.copy import DOCKER, UNCHANGED, by_digest, skopeo_copy
 from hermetic_rpm.image.manifest import MANIFEST_TYPES
 from hermetic_rpm.lock.model import Blob
 
 ARTIFACT_TYPE = "application/vnd.hermetic-rpm.archive.v1"
 LAYER_TYPE = "application/vnd.hermetic-rpm.archive.v1.tar"
 EMPTY, EMPTY_TYPE = b"{}", "application/vnd.oci.empty.v1+json"
-TRANSPORTS = ("docker://", "oci:", "dir:")
+TRANSPORTS = (DOCKER, "oci:", "dir:")
 """Where an artifact can be, as skopeo names it."""
 
 _COPY = "artifact"
@@ -70,7 +70,7 @@ def push(archive: Path, location: str, *, title: str, scratch: Path) -> str:
     content = manifest(layer, title)
     directory = scratch / _COPY
     _write_directory(directory, archive, layer, content)
-    _skopeo(skopeo_copy(f"dir:{directory}", location, UNCHANGED), f"The archive cannot be copied to {location}.")
+    _skopeo(skopeo_copy(f"dir:{directory}", location, *UNCHANGED), f"The archive cannot be copied to {location}.")
     return by_digest(location, _digest(content))
 
 
@@ -82,11 +82,11 @@ def pull(location: str, scratch: Path) -> Path:
     what = f"{location} cannot be had."
     content = _skopeo(("skopeo", "inspect", "--raw", "--", location), what).stdout.encode()
     digest = _digest(content)
-    if location.startswith("docker://") and location.partition("@")[2] not in ("", digest):
+    if location.startswith(DOCKER) and location.partition("@")[2] not in ("", digest):
         raise ArchiveInvalid(f"{location} has the digest {digest}.")
     layer = layer_of(content, location)
     directory = scratch / _COPY
-    _skopeo(skopeo_copy(by_digest(location, digest), f"dir:{directory}", UNCHANGED), what)
+    _skopeo(skopeo_copy(by_digest(location, digest), f"dir:{directory}", *UNCHANGED), what)
     path = directory / layer.digest.removeprefix("sha256:")
     if not path.is_file() or path.stat().st_size != layer.size or sha256_of(path) != path.name:
         raise ArchiveInvalid(f"{location} does not hold the archive {layer.digest} that it names.")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from hermetic_rpm import __version__
+from hermetic_rpm.archive import index as index_file
 from hermetic_rpm.archive.index import IMAGES, LOCK, PIPELINE, REPOSITORY, SRPM, File, Index, StageImage
 from hermetic_rpm.errors import LockInvalid, RepositoryExtraFile
 from hermetic_rpm.files import sha256_of
@@ -53,17 +54,18 @@ def sources(workspace: Path, lock: Lock, *, srpm: Path, pipeline: Path, images: 
 
 
 def describe(files: Mapping[str, Path], lock: Lock, images: tuple[StageImage, ...]) -> Index:
-    """The index of an archive of these files."""
+    """The index of an archive of these files; raises `ArchiveInvalid` for one that nobody could unpack."""
     described = (
         File(path=name, size=path.stat().st_size, sha256=sha256_of(path)) for name, path in sorted(files.items())
     )
-    return Index(
+    index = Index(
         tool_version=__version__,
         lockfile_sha256=lock.lockfile_sha256,
         srpm=next(name.removeprefix(f"{SRPM}/") for name in files if name.startswith(f"{SRPM}/")),
         images=images,
         files=tuple(described),
     )
+    return index_file.parse(index_file.render(index))
 
 
 def _sidecar(lock: Lock, path: Path) -> Sidecar:

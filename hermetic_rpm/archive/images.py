@@ -38,9 +38,20 @@ def save(wanted: tuple[tuple[str, str], ...], directory: Path, say: Callable[[st
 
 
 def load(images: tuple[StageImage, ...], directory: Path, say: Callable[[str], None]) -> None:
-    """Copy the images of ``directory/images``, checked by `check`, into podman's storage under their names."""
+    """Copy the images of ``directory/images``, checked by `check`, into podman's storage under their names.
+
+    Raises `StageImageMissing`.
+    """
     for image in images:
-        _run(load_command(image), directory)
+        command = load_command(image)
+        try:
+            _run(command, directory)
+        except CommandFailed as error:
+            raise StageImageMissing(
+                f"{image.reference} cannot be put into podman's storage; it stays in {directory / IMAGES}.",
+                solution=f"This command, run in {directory}, does the same:\n  {process.paste(command)}",
+                log_tail=error.log_tail,
+            ) from error
         say(f"{image.stage}: loaded {image.reference}, {image.digest}")
 
 
@@ -61,7 +72,7 @@ def save_command(stage: str, reference: str) -> tuple[str, ...]:
 
 def load_command(image: StageImage) -> tuple[str, ...]:
     """skopeo from that layout into podman's storage: pure."""
-    return skopeo_copy(f"oci:{IMAGES}:{image.stage}", f"containers-storage:{image.reference}", UNCHANGED)
+    return skopeo_copy(f"oci:{IMAGES}:{image.stage}", f"containers-storage:{image.reference}", *UNCHANGED)
 
 
 def layout_digests(layout: Path) -> dict[str, str]:

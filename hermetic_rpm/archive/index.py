@@ -10,6 +10,7 @@ from typing import Any
 from hermetic_rpm.document import checked, parse_json
 from hermetic_rpm.errors import ArchiveInvalid
 from hermetic_rpm.files import canonical_json
+from hermetic_rpm.lock.lockfile import LOCKFILE_NAME
 
 INDEX_NAME = "hermetic-rpm.json"
 SCHEMA_VERSION = "1.0.0"
@@ -70,7 +71,7 @@ def parse(content: bytes) -> Index:
         lockfile_sha256=data["lockfile_sha256"],
         srpm=data["srpm"],
         images=tuple(StageImage(**entry) for entry in data["images"]),
-        files=tuple(
+        files=tuple(  # to JSON's schema, 1.0 is an integer
             File(path=entry["path"], size=int(entry["size"]), sha256=entry["sha256"]) for entry in data["files"]
         ),
     )
@@ -90,6 +91,9 @@ def problems(index: Index) -> Iterator[str]:
         parts = path.split("/")
         above = {"/".join(parts[:count]) for count in range(1, len(parts))}
         yield from (f"{taken} is a file and a directory" for taken in sorted(above & known))
+    locks = [file.sha256 for file in index.files if file.path == f"{LOCK}/{LOCKFILE_NAME}"]
+    if locks != [index.lockfile_sha256]:
+        yield f"the lockfile has the sha256 {index.lockfile_sha256}, but that of {LOCK}/{LOCKFILE_NAME} is another"
     srpms = [path for path in paths if path.startswith(f"{SRPM}/")]
     if srpms != [f"{SRPM}/{index.srpm}"]:
         yield f"the source RPM is {index.srpm}, but the files below {SRPM}/ are others"

@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 from hermetic_rpm import rpmfile
+from hermetic_rpm.document import read_bytes
 from hermetic_rpm.errors import (
     ImageInvalid,
     LockMismatch,
@@ -69,7 +70,7 @@ def _strays(lock: Lock, directory: Path) -> list[str]:
             if not _is_plain(path) or sha256_of(path) != keys.get(path.name)
         ]
     index = directory / REPODATA / "repomd.xml"
-    listed = index.read_text(errors="replace") if _is_plain(index) else ""
+    listed = read_bytes(index, RepositoryAltered).decode(errors="replace") if _is_plain(index) else ""
     for path in _entries(directory / REPODATA):
         checksum, dash, _ = path.name.partition("-")
         sound = _is_plain(path) and (path == index or f'"{REPODATA}/{path.name}"' in listed)

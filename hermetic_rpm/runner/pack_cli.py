@@ -25,6 +25,18 @@ _HIDDEN = ".incomplete-"
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
+class Location(click.ParamType[str]):
+    """A place for an artifact, as skopeo names it."""
+
+    name = "location"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Refuse what is no such name before anything is packed."""
+        if not artifact.is_location(value):
+            self.fail(f"{value!r} begins with none of {', '.join(artifact.TRANSPORTS)}", param, ctx)
+        return value
+
+
 @click.command()
 @click.argument("archive", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--srpm", type=_FILE, required=True, help="The source RPM that was resolved.")
@@ -37,7 +49,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
     help="The pipeline file, which is packed too and names the images of the stages.",
 )  # fmt: skip
 @click.option("--without-images", is_flag=True, help="Leave the images of the stages out.")
-@click.option("--push", metavar="docker://NAME:TAG", help="Copy the archive to a registry, too.")
+@click.option("--push", type=Location(), metavar="docker://NAME:TAG", help="Copy the archive to a registry, too.")
 @click.pass_obj
 def pack(
     voice: Progress, archive: Path, srpm: Path, workspace: Path, pipeline: Path, push: str | None, *,
@@ -86,6 +98,8 @@ def unpack(voice: Progress, archive: str, directory: Path, *, load_images: bool)
         _open_modes(unpacked)
         _rename(unpacked, directory)
     if load_images:
+        if not index.images:
+            voice.warn(f"{archive} was packed without images")
         images.load(index.images, directory, voice.say)
     voice.say(_summary(index, directory, len(lock.packages)))
     click.echo(str(directory))

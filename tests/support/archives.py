@@ -28,7 +28,7 @@ CONTENT: Mapping[str, bytes] = dict(sorted(FILES.items()))
 
 def index(content: Mapping[str, bytes] = CONTENT, **changes: Any) -> Index:
     values: dict[str, Any] = {
-        "tool_version": "0.1.0", "lockfile_sha256": "0" * 64, "srpm": "hello-1-1.src.rpm", "images": (IMAGE,),
+        "tool_version": "0.1.0", "lockfile_sha256": sha256(b"{}"), "srpm": "hello-1-1.src.rpm", "images": (IMAGE,),
         "files": tuple(File(path=name, size=len(data), sha256=sha256(data)) for name, data in content.items()),
     }  # fmt: skip
     return Index(**(values | changes))
@@ -188,6 +188,7 @@ INDEXES: Mapping[str, bytes] = {
     "two-images-of-a-stage": edited(lambda data: data["images"].append(data["images"][0])),
     "an-image-name-that-is-an-option": edited(lambda data: data["images"][0].update(reference="--all")),
     "an-image-name-with-a-storage": edited(lambda data: data["images"][0].update(reference="[vfs@/etc]x")),
+    "another-lockfile": edited(lambda data: data.update(lockfile_sha256="0" * 64)),
     "another-source-rpm": edited(lambda data: data.update(srpm="other-1-1.src.rpm")),
     "a-source-rpm-elsewhere": edited(lambda data: data.update(srpm="../lock/buildroot_lock.json")),
     "a-key-twice-in-the-index": archive(b'{"files": [], "files": []}'),

@@ -75,7 +75,7 @@ def test_what_was_written_is_read_again(tmp_path: Path) -> None:
 def test_a_source_that_changes_while_it_is_packed_is_noticed(tmp_path: Path, now: bytes) -> None:
     path = tmp_path / "file"
     path.write_bytes(now)
-    index = archives.index({archives.SRPM: b"s"}, images=())
+    index = archives.index({archives.SRPM: b"s"})
     with pytest.raises(RepositoryAltered):
         write.write(io.BytesIO(), index, {archives.SRPM: path})
 
