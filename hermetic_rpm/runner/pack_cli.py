@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,8 +108,9 @@ def unpack(voice: Progress, archive: str, directory: Path, *, load_images: bool)
 
 @contextlib.contextmanager
 def _scratch(beside: Path) -> Iterator[Path]:
-    """A hidden directory on the file system of a path that is to be made, gone at the end."""
+    """A hidden directory on the file system of a path that is to be made, gone at the end, also where SIGTERM is it."""
     scratch = files.scratch_directory(beside.absolute().parent, _HIDDEN)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with files.writing_errors(beside):
             yield scratch

@@ -6,8 +6,10 @@ import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -286,6 +288,21 @@ def test_a_directory_that_holds_something_is_left_alone(archive: Path, tmp_path:
         assert ran.code == 73, ran.err
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["link", "mine", "there"]
     assert hermetic_rpm("unpack", archive, tmp_path / "no/such/parent").code == 73
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_unpack_leaves_nothing(archive: Path, tmp_path: Path, number: int) -> None:
+    command = (sys.executable, "-m", "hermetic_rpm.runner", "unpack", "-", tmp_path / "there")
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
+        assert child.stdin is not None
+        child.stdin.write(archive.read_bytes()[: 1 << 20])
+        child.stdin.flush()
+        while not list(tmp_path.glob(".incomplete-*/workspace/lock")):
+            assert child.poll() is None
+            time.sleep(0.01)
+        child.send_signal(number)
+        assert child.wait(60) == 130
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_archive_that_is_not_there_is_told(tmp_path: Path) -> None:
