@@ -66,6 +66,7 @@ class Downloader:
         self._patience = patience
         self._warn = warn
         self._unreachable: Counter[Origin] = Counter()
+        self._told: Counter[Origin] = Counter()
         self._ended = threading.Event()
 
     def end(self) -> None:
@@ -86,10 +87,13 @@ class Downloader:
                     try:
                         self._once(url, wanted, part)
                     except WrongAnswerError as error:
-                        self._note(url, error, part, first=url not in answers)
                         answers[url] = error
+                        self._unreachable[origin_of(url)] += error.unreachable
+                        if error.whole or not error.again:
+                            part.restart(None)
                     else:
                         self._unreachable.pop(origin_of(url), None)
+                        self._tell(answers)
                         stream.flush()
                         os.fsync(stream.fileno())
                         return url
@@ -104,15 +108,13 @@ class Downloader:
             if not self._ended.is_set():
                 yield url
 
-    def _note(self, url: str, error: WrongAnswerError, part: _Part, *, first: bool) -> None:
-        """Keep only what may be continued; tell of a wrong answer once, of a dead origin once for all files."""
-        if error.whole or not error.again:
-            part.restart(None)
-        origin = origin_of(url)
-        if error.unreachable:
-            self._unreachable[origin] += 1
-        if first and not (error.unreachable and self._unreachable[origin] > UNREACHABLE_TIMES):
-            self._warn(f"{url}: {error}")
+    def _tell(self, answers: dict[str, WrongAnswerError]) -> None:
+        """Warn of the addresses that did not give what another one gave; of a dead origin not for every file."""
+        for url, error in answers.items():
+            origin = origin_of(url)
+            self._told[origin] += error.unreachable
+            if not error.unreachable or self._told[origin] <= UNREACHABLE_TIMES:
+                self._warn(f"{url}: {error}")
 
     def _pause(self, attempt: int, answers: dict[str, WrongAnswerError]) -> None:
         """Between two rounds: longer each time, with jitter, and as long as a busy server asks."""
