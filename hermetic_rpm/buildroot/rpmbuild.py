@@ -15,7 +15,7 @@ from pathlib import Path
 from hermetic_rpm import files
 from hermetic_rpm.buildroot import sandbox
 from hermetic_rpm.buildroot.commandlog import CommandLog
-from hermetic_rpm.buildroot.sandbox import MOCKBUILD_GID, MOCKBUILD_UID, Outcome, Preparation, Sandbox
+from hermetic_rpm.buildroot.sandbox import MOCKBUILD_GID, MOCKBUILD_UID, Mount, Outcome, Preparation, Sandbox
 from hermetic_rpm.errors import BuildTimeout, SpecFailed, WrongArchitecture
 
 HOME = "/builddir"
@@ -58,6 +58,7 @@ class PackageRoom:
     echo: Callable[[str], None] | None = None
     timeout: int | None = None
     source_date: int | None = None
+    mounts: tuple[Mount, ...] = ()
 
 
 def environment(source_date: int | None) -> tuple[tuple[str, str], ...]:
@@ -69,7 +70,7 @@ def room(package: PackageRoom) -> Sandbox:
     """The sandbox of package code."""
     return Sandbox(
         root=package.root,
-        mounts=sandbox.system_mounts(),
+        mounts=(*sandbox.system_mounts(), *package.mounts),
         environment=environment(package.source_date),
         uid=MOCKBUILD_UID,
         gid=MOCKBUILD_GID,

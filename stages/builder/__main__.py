@@ -41,16 +41,20 @@ from stages.builder.build import Request, build
     help="Directory for the bootstrap and the buildroot; emptied at the end.",
 )
 @click.option("--require-no-network", is_flag=True, help="Refuse to start where any interface but lo exists.")
+@click.option(
+    "--allow-other-srpm", is_flag=True, help="Build a source RPM that is not the resolved one; result.json records it."
+)
 @click.option("--timeout", type=click.IntRange(min=1), default=None, help="Seconds that rpmbuild may take.")
 @edge.common_options
 def main(
     srpm: Path, lockfile: Path, repository: Path, output: Path, scratch: Path, require_no_network: bool,
-    timeout: int | None, expect: tuple[tuple[str, str], ...], log_format: str,
+    allow_other_srpm: bool, timeout: int | None, expect: tuple[tuple[str, str], ...], log_format: str,
 ) -> None:  # fmt: skip
     """Build binary RPMs from a lockfile and its offline repository, without a network."""
     request = Request(
         srpm=srpm, lockfile=lockfile, repository=repository, output=output, scratch=scratch,
-        require_no_network=require_no_network, timeout=timeout, expected=dict(expect),
+        require_no_network=require_no_network, allow_other_srpm=allow_other_srpm, timeout=timeout,
+        expected=dict(expect),
     )  # fmt: skip
     edge.run("builder", output, log_format, lambda progress, report: build(request, progress, report))
 

@@ -41,6 +41,7 @@ class Request:
     output: Path
     scratch: Path
     require_no_network: bool
+    allow_other_srpm: bool
     timeout: int | None
     expected: Mapping[str, str]
 
@@ -72,11 +73,23 @@ def _check(request: Request, report: Report, progress: Progress) -> tuple[Lock, 
         )
     report.inputs |= join.checksums(lock)
     rpmfile.check_source_rpm(request.srpm)
-    report.inputs["srpm"] = repository.check_source_rpm(lock, request.srpm)
+    report.inputs["srpm"] = _source_rpm(request, lock, report, progress)
     expect_srpm(report.inputs["srpm"], request.expected)
     image = repository.check(lock, request.repository)
     report.facts["repository_equals_lock"] = True
     return lock, image
+
+
+def _source_rpm(request: Request, lock: Lock, report: Report, progress: Progress) -> str:
+    """The sha256 of the source RPM: the resolved one, unless the caller wants to try another."""
+    resolved = None if lock.sidecar is None else lock.sidecar.srpm.sha256
+    found = files.sha256_of(request.srpm)
+    report.facts["srpm_was_resolved"] = None if resolved is None else found == resolved
+    if not request.allow_other_srpm:
+        return repository.check_source_rpm(lock, request.srpm)
+    if resolved not in (None, found):
+        progress.warn(f"{request.srpm.name} is not the source RPM that was resolved")
+    return found
 
 
 def _build(request: Request, lock: Lock, image: Image, scratch: Path, log: Logs, report: Report) -> None:
@@ -93,7 +106,7 @@ def _build(request: Request, lock: Lock, image: Image, scratch: Path, log: Logs,
         logs.write_hardware(request.output)
     package = PackageRoom(
         root=boot.buildroot, architecture=lock.lockfile.config.target_arch, log=log.build, echo=progress.output,
-        timeout=request.timeout,
+        timeout=request.timeout, mounts=(sandbox.bind(request.repository, REPOSITORY, read_only=True),),
     )  # fmt: skip
     with log.phase("rpmbuild"):
         _rpmbuild(package, lock, request.srpm, progress)

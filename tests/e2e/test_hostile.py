@@ -70,6 +70,25 @@ def test_a_spec_that_loops_is_ended(workspace: Workspace, attack) -> None:
     assert "was ended after 3 seconds" in done.stderr
 
 
+@pytest.mark.promise("5.4", "the offline repository is in sight of the build, as with Mock, and cannot be written")
+def test_the_offline_repository_can_be_read_only(minimal: Workspace, attack) -> None:
+    spoil = "! touch /hermetic_repo/x && ! rm -f /hermetic_repo/repodata/repomd.xml"
+    srpm = attack(build=f"test -s /hermetic_repo/repodata/repomd.xml\n{spoil}")
+    done = minimal.build(srpm)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (minimal.path / "repo/repodata/repomd.xml").is_file()
+
+
+@pytest.mark.promise("5.3", "another source RPM than the resolved one is built on request only, and recorded")
+def test_another_source_rpm_can_be_allowed(hello_copy: Workspace, attack) -> None:
+    srpm = attack()
+    assert hello_copy.build(srpm).returncode == errors.LockMismatch.exit_code
+    done = hello_copy.build(srpm, "--allow-other-srpm")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "is not the source RPM that was resolved" in done.stderr
+    assert hello_copy.result("results")["facts"]["srpm_was_resolved"] is False
+
+
 def test_daemons_end_with_the_build(minimal: Workspace, attack) -> None:
     # rpmbuild ends the jobs of its own shell, so these are nobody's jobs.
     daemon = """(setsid sh -c 'trap "" TERM HUP INT; exec sleep 1000' </dev/null &)"""
