@@ -16,9 +16,18 @@ from demo.apt import PrivateApt
 from demo.handmade import build_handmade, build_samples, masters_of
 from demo.image import make_image
 from demo.parallel import run_all
-from demo.recipe import HEADER_SIGNED, IMAGES, RPM_MACROS, SAMPLE_SOURCES, SOURCE_DATE_EPOCH, WANTED, ImageRecipe
+from demo.recipe import (
+    HEADER_SIGNED,
+    IMAGES,
+    MINIMAL_GROUP,
+    RPM_MACROS,
+    SAMPLE_SOURCES,
+    SOURCE_DATE_EPOCH,
+    WANTED,
+    ImageRecipe,
+)
 from demo.repackage import repackage
-from demo.repository import index
+from demo.repository import comps_xml, index
 from demo.rpmbuild import Rpmbuild
 from demo.signing import opened_key, sign_all
 from hermetic_rpm.errors import HermeticError, Interrupted, OutputRefused, ToolMissing
@@ -127,14 +136,17 @@ def _packages(fresh: Path, cache: Path, work: Path, say: _Progress) -> None:
     build_handmade(rpmbuild, masters)
     build_samples(rpmbuild, tarballs)
     say("hand-made packages and samples are built")
-    rpms = rpmbuild.made()
+    rpms, sources = rpmbuild.made(), rpmbuild.made("SRPMS")
     with opened_key(cache / "secret-key.asc") as key:
         sign_all(key, rpms, header_only=HEADER_SIGNED)
+        sign_all(key, sources, header_only=tuple(path.name for path in sources))
         key.export(fresh / "keys" / "RPM-GPG-KEY-demo")
-    say(f"{len(rpms)} packages are signed")
+    say(f"{len(rpms)} packages and {len(sources)} source packages are signed")
     _move(rpms, fresh / "repo" / "Packages")
-    _move(rpmbuild.made("SRPMS"), fresh / "srpms")
-    index(fresh / "repo")
+    _move(sources, fresh / "repo-source" / "Packages")
+    _move(rpmbuild.made("SAMPLES"), fresh / "srpms")
+    index(fresh / "repo", groups=comps_xml(MINIMAL_GROUP), modules=HERE / "modules.yaml")
+    index(fresh / "repo-source")
 
 
 def _move(files: tuple[Path, ...], directory: Path) -> None:

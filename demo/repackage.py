@@ -22,7 +22,7 @@ from demo.control import (
 )
 from demo.parallel import run_all
 from demo.recipe import AMENDMENTS, DIST, DROPPED_TREES, LEFT_OUT, OWNED_BY_FILESYSTEM, Amendment
-from demo.rpmbuild import Rpmbuild
+from demo.rpmbuild import Rpmbuild, touch_all
 from demo.spec import Entry, Relations, file_list, spec_of
 from demo.version import evr_of
 from hermetic_rpm.errors import CommandFailed
@@ -55,7 +55,7 @@ class Workshop:
         prune(root)
         amend(root, amendment)
         spec = self.rpmbuild.home / "SPECS" / f"{package.name}.spec"
-        files = spec.with_suffix(".files")
+        files = self.rpmbuild.home / "SOURCES" / f"{package.name}.files"
         files.write_text(file_list(entries_of(root, self.names)))
         requires = requires_of(package, available=self.available, left_out=LEFT_OUT)
         relations = Relations(
@@ -64,8 +64,9 @@ class Workshop:
         )
         evr = evr_of(package.version, dist=DIST)
         spec.write_text(
-            spec_of(package, evr=evr, licence=_licence(root, package), relations=relations, files=str(files))
+            spec_of(package, evr=evr, licence=_licence(root, package), relations=relations, files=files.name)
         )
+        touch_all((spec, files))
         self.rpmbuild.pack(spec, root)
         shutil.rmtree(root)
 

@@ -41,7 +41,7 @@ class Rpmbuild:
 
     def prepare(self) -> None:
         """Make the directories and the macros."""
-        for name in ("attrs", "BUILD", "BUILDROOT", "RPMS", "SOURCES", "SPECS", "SRPMS", "tmp"):
+        for name in ("attrs", "BUILD", "BUILDROOT", "RPMS", "SAMPLES", "SOURCES", "SPECS", "SRPMS", "tmp"):
             (self.home / name).mkdir(parents=True, exist_ok=True)
         generator = Path("/usr/lib/rpm/fileattrs/elf.attr")
         write_atomically(self.home / "attrs" / generator.name, generator.read_bytes())
@@ -50,19 +50,20 @@ class Rpmbuild:
         write_atomically(self.home / ".rpmmacros", _MACROS + lines)
 
     def pack(self, spec: Path, buildroot: Path) -> None:
-        """Make the RPM of a spec without %install from a build root that is already filled."""
-        self._run("-bb", "--noclean", "--buildroot", str(buildroot), str(spec))
+        """Make RPM and source RPM of a spec without %install from a build root that is already filled."""
+        self._run("-ba", "--noclean", "--buildroot", str(buildroot), str(spec))
 
     def build(self, spec: Path, *arguments: str, sources: Path) -> None:
-        """Make the binary RPMs of a hand-made spec."""
-        self._run("-bb", *arguments, "--define", f"_sourcedir {sources}", str(spec))
+        """Make the RPMs of a hand-made spec, the source RPM too."""
+        self._run("-ba", *arguments, "--define", f"_sourcedir {sources}", str(spec))
 
     def source(self, spec: Path, *, sources: Path) -> None:
-        """Make the source RPM of a spec, without its build requirements being there."""
-        self._run("-bs", "--nodeps", "--define", f"_sourcedir {sources}", str(spec))
+        """Make the source RPM of a sample, without its build requirements being there."""
+        places = ("--define", f"_sourcedir {sources}", "--define", f"_srcrpmdir {self.home / 'SAMPLES'}")
+        self._run("-bs", "--nodeps", *places, str(spec))
 
     def made(self, directory: str = "RPMS") -> tuple[Path, ...]:
-        """The packages made so far, sorted."""
+        """The packages made so far, sorted: below ``RPMS``, ``SRPMS`` (their source RPMs) or ``SAMPLES``."""
         return tuple(sorted((self.home / directory).glob("*.rpm")))
 
     def _run(self, *argv: str) -> None:

@@ -86,6 +86,8 @@ def sign_all(key: SigningKey, rpms: tuple[Path, ...], *, header_only: tuple[str,
     """Sign packages in place, those whose file name begins with one of ``header_only`` in the header alone."""
     partly = tuple(path for path in rpms if path.name.startswith(header_only))
     wholly = tuple(path for path in rpms if path not in partly)
-    batches = [wholly[start : start + BATCH] for start in range(0, len(wholly), BATCH)]
-    run_all(partial(key.sign, batch) for batch in batches)
-    key.sign(partly, header_only=True)
+    run_all(
+        partial(key.sign, paths[start : start + BATCH], header_only=paths is partly)
+        for paths in (wholly, partly)
+        for start in range(0, len(paths), BATCH)
+    )

@@ -46,7 +46,8 @@ def file_list(entries: Iterable[Entry]) -> str:
 
 
 def spec_of(package: BinaryPackage, *, evr: Evr, licence: str, relations: Relations, files: str) -> str:
-    """The spec that packs an already populated build root; ``files`` is the name of its file list.
+    """The spec that packs an already populated build root; ``files`` is the name of its file list,
+    its only source.
 
     There is no %install: the build root is filled before rpmbuild starts.
     """
@@ -57,13 +58,14 @@ def spec_of(package: BinaryPackage, *, evr: Evr, licence: str, relations: Relati
         f"Release: {evr.release}",
         f"Summary: {_escape(package.summary)}",
         f"License: {licence}",
+        f"Source0: {files}",
         *([f"URL: {_escape(package.homepage)}"] if package.homepage else []),
         *(["BuildArch: noarch"] if package.architecture == "all" else []),
         "AutoReq: no",
         *(f"Requires: {name}" for name in relations.requires),
         *(f"Provides: {name}" for name in relations.provides),
     ]
-    return "\n".join((*head, "", "%description", _escape(package.description), "", f"%files -f {files}", ""))
+    return "\n".join((*head, "", "%description", _escape(package.description), "", "%files -f %{SOURCE0}", ""))
 
 
 def _escape(text: str) -> str:

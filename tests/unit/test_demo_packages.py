@@ -124,14 +124,15 @@ def test_a_spec_has_every_field_and_no_stray_macro() -> None:
     package = package_of(CONTROL)
     relations = Relations(requires=("libc6",), provides=("virtual",))
     text = spec_of(
-        package, evr=evr_of(package.version, dist="demo1"), licence="MIT", relations=relations, files="/x.files"
+        package, evr=evr_of(package.version, dist="demo1"), licence="MIT", relations=relations, files="x.files"
     )
     assert text.splitlines()[:4] == ["Name: libdemo1", "Epoch: 1", "Version: 2.0~rc1", "Release: 3+b1.demo1"]
     assert "Summary: demonstrates 100%% of it" in text
     assert "URL: https://example.com/100%%25" in text
     assert "Requires: libc6\nProvides: virtual\n" in text
     assert "\n #second %%line\n" in text
-    assert text.endswith("%files -f /x.files\n")
+    assert text.endswith("%files -f %{SOURCE0}\n")
+    assert "Source0: x.files\n" in text
     assert "BuildArch" not in text
 
 
