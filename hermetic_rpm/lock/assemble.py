@@ -16,10 +16,12 @@ from hermetic_rpm.lock.model import (
     KeyFile,
     LockedSrpm,
     Lockfile,
+    MetadataFile,
     RepositorySource,
     RequirementEdges,
     RpmSource,
     Sidecar,
+    SourceRpm,
     TargetIdentity,
 )
 from hermetic_rpm.target.keys import Key
@@ -37,6 +39,8 @@ def documents(
     static_requirements: tuple[str, ...] = (),
     dynamic_requirements: tuple[str, ...] = (),
     edges: RequirementEdges | None = None,
+    metadata: tuple[MetadataFile, ...] = (),
+    sources: tuple[SourceRpm, ...] | None = None,
 ) -> tuple[bytes, bytes]:
     """The bytes of the lockfile and of the sidecar bound to it; the same input gives the same bytes: pure."""
     base_urls = {repository.id: repository.baseurl[0] for repository in target.repositories}
@@ -60,13 +64,15 @@ def documents(
         ),
         repositories=tuple(
             RepositorySource(id=repository.id, base_urls=repository.baseurl, gpgcheck=repository.gpgcheck)
-            for repository in target.repositories
+            for repository in target.every_repository
         ),
         keys=tuple(KeyFile(path=f"{sidecar.KEYS_DIRECTORY}/{key.name}", sha256=key.sha256) for key in keys),
         rpms=origins,
         static_requirements=static_requirements,
         dynamic_requirements=dynamic_requirements,
         edges=edges,
+        metadata=metadata,
+        sources=sources,
     )  # fmt: skip
     return lock_bytes, sidecar.render(beside)
 

@@ -18,7 +18,7 @@ from hermetic_rpm.errors import HermeticError, LockInvalid, LockMismatch
 from hermetic_rpm.files import sha256_of
 from hermetic_rpm.lock import join, lockfile
 from hermetic_rpm.lock.model import Lock
-from hermetic_rpm.lock.sidecar import KEYS_DIRECTORY, SIDECAR_NAME, edge_problems
+from hermetic_rpm.lock.sidecar import KEYS_DIRECTORY, PARTS_OF_REPOSITORIES, SIDECAR_NAME, inner_problems
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,7 +57,7 @@ def problems(path: Path) -> tuple[Problem, ...]:
     before = len(found)
     sidecar = _document(beside, "sidecar", found)
     if sidecar is not None and len(found) == before:
-        found += (Problem(text=f"{beside}: {line}", error=LockInvalid) for line in edge_problems(sidecar.data))
+        found += (Problem(text=f"{beside}: {line}", error=LockInvalid) for line in inner_problems(sidecar.data))
     if sidecar is not None:
         found += _sidecar_problems(sidecar)
         found += _key_problems(sidecar, path.parent)
@@ -123,11 +123,12 @@ def _sidecar_problems(sidecar: Document) -> Iterator[Problem]:
     yield from _repeated(sidecar, "repositories", repositories)
     yield from _repeated(sidecar, "keys", [(i, str(row.get("path"))) for i, row in _rows(sidecar.data, "keys")])
     known = {repository for _, repository in repositories}
-    for index, row in _rows(sidecar.data, "rpms"):
-        repository = row.get("repository")
-        if isinstance(repository, str) and repository not in known:
-            text = f"{sidecar.name}: rpms[{index}].repository: no repository {repository!r} is described"
-            yield Problem(text=text, error=LockInvalid)
+    for part in PARTS_OF_REPOSITORIES:
+        for index, row in _rows(sidecar.data, part):
+            repository = row.get("repository")
+            if isinstance(repository, str) and repository not in known:
+                text = f"{sidecar.name}: {part}[{index}].repository: no repository {repository!r} is described"
+                yield Problem(text=text, error=LockInvalid)
 
 
 def _key_problems(sidecar: Document, directory: Path) -> Iterator[Problem]:

@@ -201,6 +201,8 @@ def _sidecar_settings(sidecar: Sidecar) -> Iterator[tuple[str, str]]:
     for repository in sidecar.repositories:
         yield f"repositories[{repository.id}].base_urls", ", ".join(repository.base_urls)
         yield f"repositories[{repository.id}].gpgcheck", "true" if repository.gpgcheck else "false"
+    for file in sidecar.metadata:
+        yield f"metadata[{file.kind} of {file.repository}]", f"sha256:{file.sha256}"
     yield from ((f"keys[{key.path}]", f"sha256:{key.sha256}") for key in sidecar.keys)
     yield from ((f"requirements.static[{wanted}]", wanted) for wanted in sidecar.static_requirements)
     yield from ((f"requirements.dynamic[{wanted}]", wanted) for wanted in sidecar.dynamic_requirements)

@@ -96,6 +96,7 @@ class RpmSource:
     """Where a locked RPM comes from: its bytes' sha256 and size, and its place in a repository.
 
     ``key`` is the issuer of its signature as the header tells it: 16 or 40 hex digits, or None.
+    ``source`` is the file name of its source RPM, None where nobody says.
     """
 
     sha256: str
@@ -103,6 +104,29 @@ class RpmSource:
     repository: str
     location: str
     key: str | None
+    source: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MetadataFile:
+    """A file that a repository's index names beside packages: its ``kind`` is ``group`` (comps) or ``modules``."""
+
+    repository: str
+    kind: str
+    location: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceRpm:
+    """A source RPM of locked packages: its file name, and where it comes from."""
+
+    name: str
+    repository: str
+    location: str
+    sha256: str
+    size: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -160,7 +184,7 @@ class RequirementEdges:
 class Sidecar:
     """``buildroot_lock.sources.json``: ``rpms`` is parallel to the lockfile's rows.
 
-    ``edges`` is None in a sidecar of an older version.
+    ``edges`` and ``sources`` are None in a sidecar of a version that did not have them.
     """
 
     lockfile_sha256: str
@@ -173,6 +197,8 @@ class Sidecar:
     static_requirements: tuple[str, ...]
     dynamic_requirements: tuple[str, ...]
     edges: RequirementEdges | None = None
+    metadata: tuple[MetadataFile, ...] = ()
+    sources: tuple[SourceRpm, ...] | None = None
 
     def repository(self, repository_id: str) -> RepositorySource:
         """The repository of that id; KeyError if there is none (validation holds that there is)."""

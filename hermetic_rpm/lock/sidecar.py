@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 from hermetic_rpm.document import checked, parse_json
@@ -13,18 +15,20 @@ from hermetic_rpm.lock.model import (
     ImageSource,
     KeyFile,
     LockedSrpm,
+    MetadataFile,
     RepositorySource,
     RequirementEdges,
     Rows,
     RpmSource,
     Sidecar,
+    SourceRpm,
     TargetIdentity,
 )
 
 SIDECAR_NAME = "buildroot_lock.sources.json"
 KEYS_DIRECTORY = "keys"
-SCHEMA_VERSION = "1.1.0"
-"""What is written; 1.0.0, which had no edges, is read too."""
+SCHEMA_VERSION = "1.2.0"
+"""What is written; read too are 1.1.0, which had no metadata and sources, and 1.0.0, which had no edges either."""
 
 
 def render(sidecar: Sidecar) -> bytes:
@@ -50,10 +54,12 @@ def render(sidecar: Sidecar) -> bytes:
         "rpms": [
             {
                 "sha256": rpm.sha256, "size": rpm.size, "repository": rpm.repository, "location": rpm.location,
-                "key": rpm.key,
+                "key": rpm.key, "source": rpm.source,
             }
             for rpm in sidecar.rpms
         ],
+        "metadata": [dataclasses.asdict(file) for file in sidecar.metadata],
+        **({} if sidecar.sources is None else {"sources": [dataclasses.asdict(entry) for entry in sidecar.sources]}),
         "requirements": {
             "static": list(sidecar.static_requirements),
             "dynamic": list(sidecar.dynamic_requirements),
@@ -88,10 +94,8 @@ def parse(content: bytes, name: str = SIDECAR_NAME) -> Sidecar:
         RepositorySource(id=entry["id"], base_urls=tuple(entry["base_urls"]), gpgcheck=entry["gpgcheck"])
         for entry in data["repositories"]
     )
-    rpms = tuple(RpmSource(**entry) for entry in data["rpms"])
-    known = {repository.id for repository in repositories}
-    if unknown := sorted({rpm.repository for rpm in rpms} - known):
-        raise LockInvalid(f"{name} takes packages from repositories that it does not describe: {', '.join(unknown)}.")
+    if found := (*_unknown_repositories(data), *inner_problems(data)):
+        raise LockInvalid("\n".join((f"{name} is not valid:", *(f"  {name}: {problem}" for problem in found))))
     return Sidecar(
         lockfile_sha256=data["lockfile_sha256"],
         srpm=LockedSrpm(**data["srpm"]),
@@ -105,16 +109,16 @@ def parse(content: bytes, name: str = SIDECAR_NAME) -> Sidecar:
         ),
         repositories=repositories,
         keys=tuple(KeyFile(**entry) for entry in data["keys"]),
-        rpms=rpms,
+        rpms=tuple(RpmSource(**entry) for entry in data["rpms"]),
         static_requirements=tuple(data["requirements"]["static"]),
         dynamic_requirements=tuple(data["requirements"]["dynamic"]),
-        edges=_edges(data, name),
+        edges=_edges(data),
+        metadata=tuple(MetadataFile(**entry) for entry in data.get("metadata", ())),
+        sources=tuple(SourceRpm(**entry) for entry in data["sources"]) if "sources" in data else None,
     )
 
 
-def _edges(data: Any, name: str) -> RequirementEdges | None:
-    if found := edge_problems(data):
-        raise LockInvalid("\n".join((f"{name} is not valid:", *(f"  {name}: {problem}" for problem in found))))
+def _edges(data: Any) -> RequirementEdges | None:
     if "edges" not in data["requirements"]:
         return None
     edges = data["requirements"]["edges"]
@@ -130,8 +134,40 @@ def _rows(text: str) -> Rows:
     return tuple(map(int, text.split()))
 
 
-def edge_problems(data: Any) -> tuple[str, ...]:
-    """Where the requirement edges of a document that conforms to the schema do not fit the rest of it."""
+PARTS_OF_REPOSITORIES = ("rpms", "metadata", "sources")
+"""The lists whose entries name a repository."""
+
+
+def _unknown_repositories(data: Any) -> Iterator[str]:
+    known = {repository["id"] for repository in data["repositories"]}
+    for part in PARTS_OF_REPOSITORIES:
+        for index, entry in enumerate(data.get(part, ())):
+            if entry["repository"] not in known:
+                yield f"{part}[{index}].repository: no repository {entry['repository']!r} is described"
+
+
+def inner_problems(data: Any) -> tuple[str, ...]:
+    """Where the parts of a document that conforms to the schema do not fit each other, repositories aside."""
+    return (*_double_problems(data), *_source_problems(data), *_edge_problems(data))
+
+
+def _double_problems(data: Any) -> Iterator[str]:
+    files = [f"{entry['kind']} of {entry['repository']}" for entry in data.get("metadata", ())]
+    for part, names in (("metadata", files), ("sources", [entry["name"] for entry in data.get("sources", ())])):
+        seen: dict[str, int] = {}
+        for index, name in enumerate(names):
+            if (first := seen.setdefault(name, index)) != index:
+                yield f"{part}[{index}]: {name} is already {part}[{first}]"
+
+
+def _source_problems(data: Any) -> Iterator[str]:
+    wanted = {rpm.get("source") for rpm in data["rpms"]}
+    for index, entry in enumerate(data.get("sources", ())):
+        if entry["name"] not in wanted:
+            yield f"sources[{index}]: no package was built from {entry['name']}"
+
+
+def _edge_problems(data: Any) -> tuple[str, ...]:
     requirements, count = data["requirements"], len(data["rpms"])
     edges = requirements.get("edges")
     if edges is None:

@@ -42,7 +42,7 @@ def collect(target: Target) -> tuple[Key, ...]:
         sorted(
             (
                 Key(name=key_name(repository, index), content=_read(url))
-                for repository in target.repositories
+                for repository in target.every_repository
                 for index, url in enumerate(repository.gpgkey)
             ),
             key=lambda key: key.name,

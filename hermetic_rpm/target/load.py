@@ -49,7 +49,8 @@ def parse(content: bytes, *, name: str, place: str) -> Target:
     image = data["image"]
     macros = {**BUILD_MACROS, "%_buildhost": data.get("buildhost", DEFAULT_BUILDHOST), **data.get("macros", {})}
     repositories = tuple(_repository(entry) for entry in data["repositories"])
-    _refuse_unsafe(repositories, place)
+    source_repositories = tuple(_repository(entry) for entry in data.get("source_repositories", ()))
+    _refuse_unsafe((*repositories, *source_repositories), place)
     return Target(
         name=name,
         sha256=hashlib.sha256(content).hexdigest(),
@@ -64,6 +65,7 @@ def parse(content: bytes, *, name: str, place: str) -> Target:
         releasever=data.get("releasever"),
         module_platform_id=data.get("module_platform_id"),
         macros=tuple(sorted(macros.items())),
+        source_repositories=source_repositories,
     )
 
 

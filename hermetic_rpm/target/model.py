@@ -22,7 +22,10 @@ class Repository:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Target:
-    """Image, package manager, repositories, minimal buildroot and macros to build with."""
+    """Image, package manager, repositories, minimal buildroot and macros to build with.
+
+    ``source_repositories`` hold the source RPMs of the packages; nothing is installed from them.
+    """
 
     name: str
     sha256: str
@@ -37,3 +40,9 @@ class Target:
     releasever: str | None
     module_platform_id: str | None
     macros: tuple[tuple[str, str | int], ...]
+    source_repositories: tuple[Repository, ...] = ()
+
+    @property
+    def every_repository(self) -> tuple[Repository, ...]:
+        """The repositories of packages, then those of source RPMs."""
+        return (*self.repositories, *self.source_repositories)

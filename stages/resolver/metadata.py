@@ -1,4 +1,4 @@
-"""What the repositories say of the installed packages: sha256, size and location.
+"""What the repositories say of the installed packages: sha256, size, location and source RPM; their comps and modules.
 
 Read from the metadata that dnf itself downloaded and verified, and confirmed on the bytes
 that it installed.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import glob
 import json
+import re
 import resource
 import sys
 from collections.abc import Iterable
@@ -20,9 +21,14 @@ from hermetic_rpm import process, rpmfile
 from hermetic_rpm.errors import RepositoryUnavailable, SourceUnknown, VerificationFailed
 from hermetic_rpm.files import sha256_of
 from hermetic_rpm.lock.lockfile import InstalledRow
+from hermetic_rpm.lock.model import MetadataFile
 from hermetic_rpm.target.model import Repository
 
 MEMORY_BYTES = 4 << 30
+RECORDS = {"group": ("group_gz", "group"), "modules": ("modules",)}
+"""The kinds of other files that are locked, each with the types under which an index may name it, best first."""
+
+SOURCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~^:%{}@=,-]{0,230}\.(no)?src\.rpm")
 
 Nevra = tuple[str, str, str, str, str]
 """name, epoch ("0" where there is none), version, release, architecture."""
@@ -30,23 +36,36 @@ Nevra = tuple[str, str, str, str, str]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
-    """A package as a repository describes it; ``sha256`` is None where it uses another checksum."""
+    """A package as a repository describes it; ``sha256`` is None where it uses another checksum.
+
+    ``source`` is the file name of its source RPM, None where there is none (or no name for a file).
+    """
 
     repository: str
     location: str
     sha256: str | None
     size: int
+    source: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Described:
+    """What repositories say: every place of the wanted packages, in the target's order, and their other files."""
+
+    offers: dict[Nevra, list[Candidate]]
+    files: tuple[MetadataFile, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Origin:
-    """Where an installed package came from: its file's sha256, size and signer, and the file itself."""
+    """Where an installed package came from: its file's sha256, size and signer, its source RPM, the file itself."""
 
     repository: str
     location: str
     sha256: str
     size: int
     key: str | None
+    source: str | None
     path: Path
 
 
@@ -56,47 +75,72 @@ def nevra(row: InstalledRow) -> Nevra:
     return (name, "0" if epoch == "(none)" else epoch, version, release, arch)
 
 
+def label(row: InstalledRow) -> str:
+    """``name-version-release.arch`` of a row."""
+    name, _, version, release, arch = nevra(row)
+    return f"{name}-{version}-{release}.{arch}"
+
+
 def local_path(url: str) -> Path:
     """The directory that a ``file://`` URL names."""
     return Path(unquote(urlsplit(url).path))
 
 
-def candidates(
-    cache: Path, repositories: Iterable[Repository], wanted: frozenset[Nevra]
-) -> dict[Nevra, list[Candidate]]:
-    """For each wanted package every place where a repository offers it, in the target's order."""
+def describe(cache: Path, repositories: Iterable[Repository], wanted: Iterable[str]) -> Described:
+    """What the repositories say of the wanted packages (``name-version-release.arch``), and their comps and modules."""
     request = {
         "primaries": [(repository.id, str(_primary(cache, repository))) for repository in repositories],
-        "wanted": sorted(wanted),
+        "wanted": sorted(set(wanted)),
     }
     done = process.run_worker(__file__, request)
     if done.returncode != 0:
         raise RepositoryUnavailable("The metadata of a repository cannot be parsed.", log_tail=done.tail)
     offers: dict[Nevra, list[Candidate]] = {}
+    files: list[MetadataFile] = []
     for line in done.stdout.splitlines():
         row = json.loads(line)
+        if "kind" in row:
+            files.append(MetadataFile(**row))
+            continue
         name, epoch, version, release, arch = row.pop("nevra")
         offers.setdefault((name, epoch, version, release, arch), []).append(Candidate(**row))
-    return offers
+    return Described(offers=offers, files=tuple(files))
 
 
-def _print_offers(primaries: list[tuple[str, str]], wanted: frozenset[Nevra]) -> None:
+def _print_offers(primaries: list[tuple[str, str]], wanted: frozenset[str]) -> None:
     """In the subprocess: print what the repositories say of the wanted packages, a JSON line each."""
     import createrepo_c  # noqa: PLC0415 - a native parser of what came from the network, under limits
 
     for repository, primary in primaries:
 
         def take(package: createrepo_c.Package, repository: str = repository) -> None:
-            key = (package.name, package.epoch or "0", package.version, package.release, package.arch)
-            if key in wanted:
+            if f"{package.name}-{package.version}-{package.release}.{package.arch}" in wanted:
                 sha256 = package.pkgId if package.checksum_type == "sha256" else None
+                source = package.rpm_sourcerpm or ""
                 row = {
-                    "nevra": key, "repository": repository, "location": package.location_href, "sha256": sha256,
-                    "size": package.size_package,
+                    "nevra": (package.name, package.epoch or "0", package.version, package.release, package.arch),
+                    "repository": repository, "location": package.location_href, "sha256": sha256,
+                    "size": package.size_package, "source": source if SOURCE_NAME.fullmatch(source) else None,
                 }  # fmt: skip
                 sys.stdout.write(json.dumps(row) + "\n")
 
         createrepo_c.xml_parse_primary(primary, pkgcb=take, do_files=False)
+
+
+def _print_files(primaries: list[tuple[str, str]]) -> None:
+    """In the subprocess: print which comps and modules the indexes name with sha256 and size, a JSON line each."""
+    import createrepo_c  # noqa: PLC0415 - see above
+
+    for repository, primary in primaries:
+        records = {record.type: record for record in createrepo_c.Repomd(str(_index(Path(primary)))).records}
+        for kind, types in RECORDS.items():
+            record = next((records[name] for name in types if name in records), None)
+            if record is not None and record.checksum_type == "sha256" and record.size > 0:
+                row = {
+                    "kind": kind, "repository": repository, "location": record.location_href,
+                    "sha256": record.checksum, "size": record.size,
+                }  # fmt: skip
+                sys.stdout.write(json.dumps(row) + "\n")
 
 
 def _cached(cache: Path, repository: Repository, pattern: str) -> Iterable[Path]:
@@ -111,13 +155,22 @@ def _primary(cache: Path, repository: Repository) -> Path:
     return found[-1]
 
 
-def origins(cache: Path, repositories: tuple[Repository, ...], rows: tuple[InstalledRow, ...]) -> tuple[Origin, ...]:
+def _index(primary: Path) -> Path:
+    """The index that names a file: dnf keeps both in one directory."""
+    return primary.with_name("repomd.xml")
+
+
+def origins(
+    cache: Path,
+    repositories: tuple[Repository, ...],
+    rows: tuple[InstalledRow, ...],
+    offers: dict[Nevra, list[Candidate]],
+) -> tuple[Origin, ...]:
     """The origin of each row, in order.
 
     Raises `SourceUnknown` for a package that no repository offers, `VerificationFailed` if the
     installed bytes are not those that the repository describes.
     """
-    offers = candidates(cache, repositories, frozenset(nevra(row) for row in rows))
     by_id = {repository.id: repository for repository in repositories}
     found = [_origin(cache, by_id, row, offers.get(nevra(row), [])) for row in rows]
     headers = rpmfile.inspect([origin.path for origin in found], payload=False)
@@ -134,10 +187,18 @@ def keep(cache: Path, dnf_cache: Path, origins: tuple[Origin, ...]) -> None:
             cache_store.add(cache, origin.path, origin.sha256)
 
 
+def keep_files(cache: Path, dnf_cache: Path, repositories: Iterable[Repository], files: Iterable[MetadataFile]) -> None:
+    """Offer comps and modules as well: a repository drops them with its next change."""
+    indexes = {repository.id: _index(_primary(dnf_cache, repository)) for repository in repositories}
+    for file in files:
+        path = indexes[file.repository].with_name(Path(file.location).name)
+        if path.is_file() and sha256_of(path) == file.sha256:
+            cache_store.add(cache, path, file.sha256)
+
+
 def _origin(cache: Path, repositories: dict[str, Repository], row: InstalledRow, offers: list[Candidate]) -> Origin:
-    label = "-".join((row[0], row[3], row[4]))
     if not offers:
-        raise SourceUnknown(f"{label} is installed, but no repository of the target offers it.")
+        raise SourceUnknown(f"{label(row)} is installed, but no repository of the target offers it.")
     answers = []
     for offer in offers:
         path = _file(cache, repositories[offer.repository], offer)
@@ -147,10 +208,11 @@ def _origin(cache: Path, repositories: dict[str, Repository], row: InstalledRow,
         size, sha256 = path.stat().st_size, sha256_of(path)
         if size == offer.size and offer.sha256 in (None, sha256):
             return Origin(
-                repository=offer.repository, location=offer.location, sha256=sha256, size=size, key=None, path=path
-            )
+                repository=offer.repository, location=offer.location, sha256=sha256, size=size, key=None,
+                source=offer.source, path=path,
+            )  # fmt: skip
         answers.append(f"{offer.repository} describes other bytes than dnf used")
-    raise VerificationFailed(f"The origin of {label} cannot be confirmed: {'; '.join(answers)}.")
+    raise VerificationFailed(f"The origin of {label(row)} cannot be confirmed: {'; '.join(answers)}.")
 
 
 def _file(cache: Path, repository: Repository, offer: Candidate) -> Path | None:
@@ -166,9 +228,8 @@ def main() -> None:
     request = json.load(sys.stdin)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    name, epoch, version, release, arch = range(5)
-    wanted = frozenset((row[name], row[epoch], row[version], row[release], row[arch]) for row in request["wanted"])
-    _print_offers(request["primaries"], wanted)
+    _print_offers(request["primaries"], frozenset(request["wanted"]))
+    _print_files(request["primaries"])
 
 
 if __name__ == "__main__":

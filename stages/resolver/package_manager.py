@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hermetic_rpm.buildroot import bootstrap, sandbox
 from hermetic_rpm.buildroot.bootstrap import Bootstrap
-from hermetic_rpm.buildroot.sandbox import Mount
+from hermetic_rpm.buildroot.sandbox import Mount, Sandbox
 from hermetic_rpm.errors import (
     DiskFull,
     HermeticError,
@@ -74,14 +74,16 @@ def configuration(target: Target) -> str:
         lines.append(f"module_platform_id={target.module_platform_id}")
     for repository in target.repositories:
         lines += ["", *_repository_lines(repository)]
+    for repository in target.source_repositories:
+        lines += ["", *_repository_lines(repository, enabled=False)]
     return "\n".join(lines) + "\n"
 
 
-def _repository_lines(repository: Repository) -> list[str]:
+def _repository_lines(repository: Repository, *, enabled: bool = True) -> list[str]:
     lines = [
         f"[{repository.id}]",
         f"name={repository.name}",
-        "enabled=1",
+        f"enabled={int(enabled)}",
         f"baseurl={' '.join(repository.baseurl)}",
         f"gpgcheck={int(repository.gpgcheck)}",
         f"repo_gpgcheck={int(repository.repo_gpgcheck)}",
@@ -121,12 +123,21 @@ def escape(requirement: str) -> str:
 
 def install_command(manager: PackageManager, target: Target, specs: tuple[str, ...]) -> tuple[str, ...]:
     """The dnf command that installs ``specs`` (escaped) into the buildroot."""
+    return (*_command(manager, target), "install", *COMMAND_OPTIONS[manager.flavour], "--", *specs)
+
+
+def read_sources_command(manager: PackageManager, target: Target) -> tuple[str, ...]:
+    """The dnf command that fetches the metadata of the source repositories and nothing else."""
+    names = (f"--repo={repository.id}" for repository in target.source_repositories)
+    return (*_command(manager, target), *names, "makecache")
+
+
+def _command(manager: PackageManager, target: Target) -> tuple[str, ...]:
     releasever = (f"--releasever={target.releasever}",) if target.releasever else ("--releasever=1",)
     return (
         manager.program, f"--config={CONFIG}/dnf.conf", f"--installroot={bootstrap.BUILDROOT}", *releasever,
         f"--setopt=cachedir={CACHE}", f"--setopt=reposdir={CONFIG}/none", "--assumeyes",
-        f"--forcearch={target.architecture}",
-        *FLAVOUR_OPTIONS[manager.flavour], "install", *COMMAND_OPTIONS[manager.flavour], "--", *specs,
+        f"--forcearch={target.architecture}", *FLAVOUR_OPTIONS[manager.flavour],
     )  # fmt: skip
 
 
@@ -182,7 +193,20 @@ def install(
     on_line: Callable[[str], None] | None = None,
 ) -> None:
     """Install ``specs`` and what they need into the buildroot; raises what `explain` says."""
-    room = bootstrap.room(boot, network=True, mounts=(sandbox.bind(manager.cache, CACHE), *manager.mounts))
-    outcome = bootstrap.run(boot, room, install_command(manager, target, specs), on_line=on_line)
+    outcome = bootstrap.run(boot, _room(manager, boot), install_command(manager, target, specs), on_line=on_line)
     if outcome.returncode != 0:
         raise explain(outcome.tail, specs)
+
+
+def read_sources(manager: PackageManager, boot: Bootstrap, target: Target) -> None:
+    """Fetch the metadata of the source repositories into the cache; raises `RepositoryUnavailable`, or `DiskFull`."""
+    outcome = bootstrap.run(boot, _room(manager, boot), read_sources_command(manager, target))
+    if outcome.returncode != 0:
+        error = explain(outcome.tail, ())
+        if isinstance(error, RepositoryUnavailable | DiskFull):
+            raise error
+        raise RepositoryUnavailable("A repository of source RPMs cannot be read.", log_tail=outcome.tail)
+
+
+def _room(manager: PackageManager, boot: Bootstrap) -> Sandbox:
+    return bootstrap.room(boot, network=True, mounts=(sandbox.bind(manager.cache, CACHE), *manager.mounts))

@@ -20,14 +20,14 @@ from hermetic_rpm.image import copy, manifest, unpack
 from hermetic_rpm.image.manifest import Image
 from hermetic_rpm.lock import assemble
 from hermetic_rpm.lock.lockfile import LOCKFILE_NAME, InstalledRow
-from hermetic_rpm.lock.model import LockedSrpm, RequirementEdges, RpmSource
+from hermetic_rpm.lock.model import LockedSrpm, MetadataFile, RequirementEdges, RpmSource, SourceRpm
 from hermetic_rpm.lock.sidecar import KEYS_DIRECTORY, SIDECAR_NAME
 from hermetic_rpm.progress import Progress
 from hermetic_rpm.result import outputs_of
 from hermetic_rpm.target import keys, load
 from hermetic_rpm.target.keys import Key
 from hermetic_rpm.target.model import Target
-from stages.resolver import buildroot_cache, loop, metadata, package_manager
+from stages.resolver import buildroot_cache, loop, metadata, package_manager, source_rpms
 from stages.resolver import edges as requirement_edges
 from stages.resolver.package_manager import PackageManager
 
@@ -71,6 +71,15 @@ class Found:
     rows: tuple[InstalledRow, ...]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Origins:
+    """Where the packages, the comps and modules of their repositories, and the source RPMs come from."""
+
+    packages: tuple[metadata.Origin, ...]
+    metadata: tuple[MetadataFile, ...]
+    sources: tuple[SourceRpm, ...]
+
+
 def resolve(request: Request, progress: Progress, report: Report) -> None:
     """Write lockfile, sidecar, keys and log into the output directory."""
     with progress.phase("check"):
@@ -86,10 +95,12 @@ def resolve(request: Request, progress: Progress, report: Report) -> None:
             found = _find(setup, request, progress, log)
             with progress.phase("requirement edges"):
                 edges = _edges(setup, found)
+            with progress.phase("origins"):
+                origins = _origins(setup, found, progress)
             with progress.phase("lock"):
-                origins = metadata.origins(dnf_cache, target.repositories, found.rows)
                 _write_lock(request, setup, srpm, found, origins, edges)
-                metadata.keep(cache, dnf_cache, origins)
+                metadata.keep(cache, dnf_cache, origins.packages)
+                metadata.keep_files(cache, dnf_cache, target.repositories, origins.metadata)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     names = (LOCKFILE_NAME, SIDECAR_NAME, LOG_NAME, *(f"{KEYS_DIRECTORY}/{key.name}" for key in setup.keys))
@@ -159,7 +170,7 @@ def _local_repositories(target: Target) -> tuple[sandbox.Mount, ...]:
     places = sorted(
         {
             metadata.local_path(base)
-            for repository in target.repositories
+            for repository in target.every_repository
             for base in repository.baseurl
             if base.startswith("file://")
         }
@@ -203,6 +214,17 @@ def _edges(setup: Setup, found: Found) -> RequirementEdges:
     )  # fmt: skip
 
 
+def _origins(setup: Setup, found: Found, progress: Progress) -> Origins:
+    cache, repositories = setup.manager.cache, setup.target.repositories
+    described = metadata.describe(cache, repositories, map(metadata.label, found.rows))
+    packages = metadata.origins(cache, repositories, found.rows, described.offers)
+    names = {origin.source for origin in packages if origin.source is not None}
+    sources = source_rpms.find(setup.manager, setup.boot, setup.target, cache, names)
+    if setup.target.source_repositories:
+        progress.say(f"{len(sources)} of {len(names)} source RPMs are in the source repositories")
+    return Origins(packages=packages, metadata=described.files, sources=sources)
+
+
 def _minimal_buildroot(setup: Setup, request: Request, progress: Progress) -> None:
     """Install the minimal buildroot, or take the one that was installed from the same metadata before."""
     target, scratch = setup.target, setup.boot.root.with_name("archive")
@@ -222,12 +244,12 @@ def _write_lock(
     setup: Setup,
     srpm: LockedSrpm,
     found: Found,
-    origins: tuple[metadata.Origin, ...],
+    origins: Origins,
     edges: RequirementEdges,
 ) -> None:
     documents = assemble.documents(
         target=setup.target, image=setup.image, keys=setup.keys, srpm=srpm, rows=found.rows,
-        origins=tuple(map(_source, origins)),
+        origins=tuple(map(_source, origins.packages)), metadata=origins.metadata, sources=origins.sources,
         static_requirements=found.requirements.static, dynamic_requirements=found.requirements.dynamic, edges=edges,
     )  # fmt: skip
     assemble.write(request.output, documents, setup.keys)
@@ -235,5 +257,6 @@ def _write_lock(
 
 def _source(origin: metadata.Origin) -> RpmSource:
     return RpmSource(
-        sha256=origin.sha256, size=origin.size, repository=origin.repository, location=origin.location, key=origin.key
+        sha256=origin.sha256, size=origin.size, repository=origin.repository, location=origin.location, key=origin.key,
+        source=origin.source,
     )  # fmt: skip

@@ -25,6 +25,7 @@ from stages.resolver.package_manager import (
     escape,
     explain,
     install_command,
+    read_sources_command,
 )
 
 HARMLESS = pytest.mark.promise(
@@ -209,3 +210,15 @@ def test_dnf_s_answer_becomes_the_error_it_means(
 
 def test_a_requirement_that_is_missing_twice_is_named_once() -> None:
     assert explain(("No match for argument: a", "No match for argument: a"), ()).reason.count(" a") == 1
+
+
+@pytest.mark.parametrize("flavour", ["dnf5", "dnf4"])
+def test_nothing_is_installed_from_a_repository_of_source_rpms(flavour: str) -> None:
+    source = dataclasses.replace(target().repositories[0], id="demo-source")
+    found = target(source_repositories=(source,))
+    _, _, sections = configuration(found).partition("[demo]")
+    demo, _, sources = sections.partition("[demo-source]")
+    assert "enabled=1" in demo
+    assert "enabled=0" in sources
+    assert read_sources_command(manager(flavour), found)[-2:] == ("--repo=demo-source", "makecache")
+    assert not [word for word in install_command(manager(flavour), found, ("x",)) if "demo-source" in word]

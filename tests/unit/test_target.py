@@ -93,6 +93,36 @@ def test_two_repositories_of_one_id_are_refused() -> None:
         target(GOOD.replace("buildroot:", block + "buildroot:"))
 
 
+SOURCES = """\
+source_repositories:
+  - id: os-source
+    baseurl: ["https://a.example.com/source"]
+    gpgcheck: false
+"""
+
+
+def test_repositories_of_source_rpms_are_apart_from_those_of_packages() -> None:
+    found = target(GOOD + SOURCES)
+    assert [repository.id for repository in found.repositories] == ["os"]
+    assert [repository.id for repository in found.every_repository] == ["os", "os-source"]
+    assert target().source_repositories == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (SOURCES.replace("os-source", "os"), "two repositories have one id"),
+        (SOURCES.replace("false", "true"), "os-source has gpgcheck on but names no gpgkey"),
+        (SOURCES.replace("https://", "https://me:secret@"), "with a variable or a password"),
+        (SOURCES + "    priority: 1\n", "unknown 'priority'"),
+    ],
+)
+def test_a_mistake_in_a_repository_of_source_rpms_is_told(text: str, message: str) -> None:
+    with pytest.raises(TargetInvalid) as caught:
+        target(GOOD + text)
+    assert message in caught.value.reason
+
+
 @pytest.mark.parametrize("text", ["", "[]", "just text", "- 1\n- 2", "\x00", "!!python/object/apply:os.system ['id']"])
 def test_what_is_no_target_at_all_is_refused(text: str) -> None:
     with pytest.raises(TargetInvalid):
