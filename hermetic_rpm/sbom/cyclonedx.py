@@ -34,7 +34,7 @@ def document(buildroot: Buildroot) -> dict[str, Any]:
         "components": [
             *(_rpm(package) for package in buildroot.packages),
             _image(buildroot.image),
-            *(() if buildroot.srpm is None else (_srpm(buildroot.srpm),)),
+            *(() if buildroot.srpm is None else ({"bom-ref": buildroot.srpm.purl, **_srpm(buildroot.srpm)},)),
         ],
         "dependencies": _dependencies(buildroot),
     }  # fmt: skip
@@ -55,6 +55,7 @@ def _rpm(package: RpmComponent) -> dict[str, Any]:
         "licenses": [_licence(package)],
         "externalReferences": [{"type": "distribution", "url": package.url}],
         "properties": _properties(facts),
+        **({} if package.source is None else {"pedigree": {"ancestors": [_srpm(package.source)]}}),
     }
 
 
@@ -84,7 +85,6 @@ def _image(image: ImageComponent) -> dict[str, Any]:
 def _srpm(srpm: SrpmComponent) -> dict[str, Any]:
     return {
         "type": "application",
-        "bom-ref": srpm.purl,
         "name": srpm.name,
         **({"version": srpm.evr} if srpm.evr else {}),
         "purl": srpm.purl,

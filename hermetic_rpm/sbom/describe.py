@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 from hermetic_rpm import __version__, licences
-from hermetic_rpm.lock.model import Lock, LockedSrpm, Package
+from hermetic_rpm.lock.model import Lock, LockedSrpm, Package, SourceRpm
 from hermetic_rpm.sbom.model import Buildroot, ImageComponent, RpmComponent, SrpmComponent
 
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://hermetic-rpm.invalid/sbom")
@@ -21,18 +21,20 @@ def describe(lock: Lock) -> Buildroot:
     identity = f"{__version__} {lock.lockfile_sha256} {lock.sidecar_sha256 or ''}"
     distro = lock.lockfile.config.dist.lstrip(".")
     srpm = None if sidecar is None else _srpm(sidecar.srpm, distro)
+    known = () if sidecar is None else sidecar.sources or ()
+    sources = {entry.name: _srpm(entry, distro) for entry in known}
     return Buildroot(
         name="buildroot" if srpm is None else f"buildroot of {srpm.name}-{srpm.evr}",
         uuid=str(uuid.uuid5(NAMESPACE, identity)),
         lockfile_sha256=lock.lockfile_sha256,
         target=None if sidecar is None else sidecar.target.name,
-        packages=tuple(_rpm(package, distro) for package in lock.packages),
+        packages=tuple(_rpm(package, distro, sources) for package in lock.packages),
         image=_image(lock),
         srpm=srpm,
     )
 
 
-def _rpm(package: Package, distro: str) -> RpmComponent:
+def _rpm(package: Package, distro: str, sources: Mapping[str, SrpmComponent]) -> RpmComponent:
     rpm, source = package.rpm, package.source
     qualifiers = {
         "arch": rpm.arch, "epoch": rpm.epoch, "distro": distro,
@@ -54,6 +56,7 @@ def _rpm(package: Package, distro: str) -> RpmComponent:
         key_digits=rpm.signature,
         repository=None if source is None else source.repository,
         location=None if source is None else source.location,
+        source=None if source is None or source.source is None else sources.get(source.source),
     )
 
 
@@ -73,7 +76,7 @@ def _address(url: str) -> str:
     return f"{scheme}://{host}{slash}{path}"
 
 
-def _srpm(srpm: LockedSrpm, distro: str) -> SrpmComponent:
+def _srpm(srpm: LockedSrpm | SourceRpm, distro: str) -> SrpmComponent:
     stem = srpm.name.removesuffix(".rpm").removesuffix(".src").removesuffix(".nosrc")
     name, version, release = ("", "", "", *stem.rsplit("-", 2))[-3:]
     if not name:

@@ -9,10 +9,22 @@ from hermetic_rpm.lock.model import ImageSource
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SrpmComponent:
+    """A source RPM: the one that the buildroot is for, or one that a locked package was built from."""
+
+    name: str
+    evr: str
+    purl: str
+    file_name: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RpmComponent:
     """A locked package; what only a sidecar knows is None without one.
 
-    ``licence`` is the text of the header, ``expression`` its meaning if it is an SPDX expression.
+    ``licence`` is the text of the header, ``expression`` its meaning if it is an SPDX expression;
+    ``source`` is the source RPM, None where no source repository had it.
     """
 
     name: str
@@ -29,6 +41,7 @@ class RpmComponent:
     key_digits: str | None
     repository: str | None
     location: str | None
+    source: SrpmComponent | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,17 +54,6 @@ class ImageComponent:
     sha256: str
     config_digest: str
     source: ImageSource | None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SrpmComponent:
-    """The source RPM that the buildroot is for."""
-
-    name: str
-    evr: str
-    purl: str
-    file_name: str
-    sha256: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

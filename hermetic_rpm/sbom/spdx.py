@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from hermetic_rpm import __version__, licences
 from hermetic_rpm.sbom.model import Buildroot, ImageComponent, RpmComponent, SrpmComponent
 
-DOCUMENT, ROOT = "SPDXRef-DOCUMENT", "SPDXRef-Buildroot"
+DOCUMENT, ROOT, SRPM = "SPDXRef-DOCUMENT", "SPDXRef-Buildroot", "SPDXRef-SourceRpm"
 UNKNOWN = "NOASSERTION"
 CREATED = "1970-01-01T00:00:00Z"
 """The format demands a date; any other would come from a clock."""
@@ -30,7 +31,8 @@ def document(buildroot: Buildroot) -> dict[str, Any]:
             _root(buildroot),
             *(_rpm(package) for package in buildroot.packages),
             _image(buildroot.image),
-            *(() if buildroot.srpm is None else (_srpm(buildroot.srpm),)),
+            *(() if buildroot.srpm is None else (_srpm(buildroot.srpm, SRPM),)),
+            *(_srpm(source, _source(source)) for source in dict.fromkeys(_sources(buildroot))),
         ],
         "hasExtractedLicensingInfos": _extracted(buildroot),
         "relationships": _relationships(buildroot),
@@ -75,17 +77,30 @@ def _image(image: ImageComponent) -> dict[str, Any]:
     )  # fmt: skip
 
 
-def _srpm(srpm: SrpmComponent) -> dict[str, Any]:
+def _srpm(srpm: SrpmComponent, identifier: str) -> dict[str, Any]:
     return _package(
-        "SPDXRef-SourceRpm", srpm.name, "SOURCE", packageFileName=srpm.file_name, externalRefs=[_purl(srpm.purl)],
+        identifier, srpm.name, "SOURCE", packageFileName=srpm.file_name, externalRefs=[_purl(srpm.purl)],
         **({"versionInfo": srpm.evr} if srpm.evr else {}), **_checksums(srpm.sha256),
     )  # fmt: skip
 
 
 def _identifier(package: RpmComponent) -> str:
-    """An identifier by NEVRA alone; the digest keeps apart what looks alike without its special characters."""
-    digest = hashlib.sha256(package.nevra.encode()).hexdigest()[:12]
-    return f"SPDXRef-Package-{re.sub(r'[^A-Za-z0-9.-]', '-', package.nevra)}-{digest}"
+    """An identifier by NEVRA alone."""
+    return f"SPDXRef-Package-{_word(package.nevra)}"
+
+
+def _source(source: SrpmComponent) -> str:
+    return f"SPDXRef-Source-{_word(source.file_name)}"
+
+
+def _word(text: str) -> str:
+    """Text as part of an identifier; the digest keeps apart what looks alike without its special characters."""
+    return f"{re.sub(r'[^A-Za-z0-9.-]', '-', text)}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def _sources(buildroot: Buildroot) -> Iterator[SrpmComponent]:
+    """The known source RPM of each package."""
+    return (package.source for package in buildroot.packages if package.source is not None)
 
 
 def _declared(package: RpmComponent) -> str:
@@ -145,8 +160,13 @@ def _checksums(sha256: str | None) -> dict[str, Any]:
 def _relationships(buildroot: Buildroot) -> list[dict[str, str]]:
     triples = [(DOCUMENT, "DESCRIBES", ROOT), ("SPDXRef-BootstrapImage", "BUILD_TOOL_OF", ROOT)]
     if buildroot.srpm is not None:
-        triples.append((ROOT, "BUILD_DEPENDENCY_OF", "SPDXRef-SourceRpm"))
+        triples.append((ROOT, "BUILD_DEPENDENCY_OF", SRPM))
     triples += [(ROOT, "DEPENDS_ON", _identifier(package)) for package in buildroot.packages]
+    triples += [
+        (_identifier(package), "GENERATED_FROM", _source(package.source))
+        for package in buildroot.packages
+        if package.source is not None
+    ]
     return [
         {"spdxElementId": subject, "relationshipType": verb, "relatedSpdxElement": thing}
         for subject, verb, thing in triples

@@ -144,3 +144,28 @@ def test_the_cost_is_linear(tmp_path: Path) -> None:
     began = time.process_time()
     sbom.documents(lock)
     assert time.process_time() - began < 1.0  # 300 packages in a fifth of it
+
+
+def with_sources(_lock: Any, side: Any) -> None:
+    """Two packages of one source RPM, which a source repository has, and one whose source RPM none has."""
+    name = "gcc-14-1.fc40.src.rpm"
+    side["sources"] = [
+        {"name": name, "repository": "os", "location": f"Packages/{name}", "sha256": "5" * 64, "size": 9}
+    ]
+    for rpm, source in zip(side["rpms"], (name, name, "bash-5.2-1.fc40.src.rpm"), strict=True):
+        rpm["source"] = source
+
+
+@FACTS
+def test_the_source_rpm_of_a_package_is_told_where_it_is_known(tmp_path: Path) -> None:
+    lock = buildroots.lock(tmp_path, row("gcc"), row("gcc-c++"), row("bash"), edit=with_sources)
+    assert_valid(lock)
+    cyclonedx, spdx = documents(lock)
+    ancestors = [entry.get("pedigree", {}).get("ancestors", []) for entry in cyclonedx["components"][:3]]
+    assert [[found["purl"] for found in entries] for entries in ancestors] == [
+        ["pkg:rpm/gcc@14-1.fc40?arch=src&distro=fc40"], ["pkg:rpm/gcc@14-1.fc40?arch=src&distro=fc40"], [],
+    ]  # fmt: skip
+    (source,) = [package for package in spdx["packages"] if package.get("packageFileName") == "gcc-14-1.fc40.src.rpm"]
+    assert source["checksums"][0]["checksumValue"] == "5" * 64
+    generated = [entry for entry in spdx["relationships"] if entry["relationshipType"] == "GENERATED_FROM"]
+    assert [entry["relatedSpdxElement"] for entry in generated] == [source["SPDXID"]] * 2
