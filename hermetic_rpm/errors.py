@@ -247,6 +247,13 @@ class PolicyViolated(HermeticError):
     default_solution = "Resolve again for a target that keeps the rules named above, or have the policy changed."
 
 
+class SourceRpmUnknown(HermeticError):
+    """The source RPMs of all packages are wanted, and the lock does not tell where each of them is."""
+
+    exit_code = 58
+    default_solution = "Name the repositories of source RPMs in the target (source_repositories) and resolve again."
+
+
 # -- building -----------------------------------------------------------------------------
 
 

@@ -7,7 +7,6 @@ import stat
 from pathlib import Path
 
 from hermetic_rpm import rpmfile
-from hermetic_rpm.document import read_bytes
 from hermetic_rpm.errors import (
     ImageInvalid,
     LockMismatch,
@@ -20,11 +19,9 @@ from hermetic_rpm.image import layout, manifest
 from hermetic_rpm.image.manifest import Image
 from hermetic_rpm.lock.compare import differences
 from hermetic_rpm.lock.model import Lock
-from hermetic_rpm.lock.offline import KEYS, REPODATA, expected_names
+from hermetic_rpm.lock.offline import KEYS, METADATA_KINDS, REPODATA, expected_names, is_plain, read_repodata
 from hermetic_rpm.made import MADE
 from hermetic_rpm.result import RESULT_NAME
-
-SHA256_DIGITS = 64
 
 
 def check_source_rpm(lock: Lock, srpm: Path) -> str:
@@ -54,37 +51,43 @@ def check(lock: Lock, directory: Path) -> Image:
         raise RepositoryExtraFile(f"{directory} holds {_some(extra)}, which the lockfile does not name.")
     if strays := _strays(lock, directory):
         raise RepositoryExtraFile(f"{directory} holds {_some(strays)}, which no fetcher put there.")
+    check_metadata(lock, directory)
     if altered := _altered(lock, directory):
         raise RepositoryAltered("\n".join((f"{directory} is not what was locked:", *altered)))
     return _image(lock, directory)
 
 
 def _strays(lock: Lock, directory: Path) -> list[str]:
-    """What lies beside the packages and is not what it should be: keys of the lock, metadata, notes of the fetcher."""
-    strays = [name for name in (RESULT_NAME, MADE) if (directory / name).exists() and not _is_plain(directory / name)]
+    """What lies beside the packages and is not what it should be: keys of the lock, notes of the fetcher."""
+    strays = [name for name in (RESULT_NAME, MADE) if (directory / name).exists() and not is_plain(directory / name)]
     if lock.sidecar is not None:  # nothing else says which keys there are; the builder uses none
         keys = {Path(key.path).name: key.sha256 for key in lock.sidecar.keys}
         strays += [
             f"{KEYS}/{path.name}"
             for path in _entries(directory / KEYS)
-            if not _is_plain(path) or sha256_of(path) != keys.get(path.name)
+            if not is_plain(path) or sha256_of(path) != keys.get(path.name)
         ]
-    index = directory / REPODATA / "repomd.xml"
-    listed = read_bytes(index, RepositoryAltered).decode(errors="replace") if _is_plain(index) else ""
-    for path in _entries(directory / REPODATA):
-        checksum, dash, _ = path.name.partition("-")
-        sound = _is_plain(path) and (path == index or f'"{REPODATA}/{path.name}"' in listed)
-        if not sound or (dash and len(checksum) == SHA256_DIGITS and sha256_of(path) != checksum):
-            strays.append(f"{REPODATA}/{path.name}")
     return strays
+
+
+def check_metadata(lock: Lock, directory: Path) -> None:
+    """Hold ``repodata/`` against its index, and what that describes beside packages against the lock.
+
+    Comps and modules may be missing: nothing here reads them, and Mock's tool leaves them out.
+    """
+    found = read_repodata(directory)
+    if found.missing:
+        raise RepositoryIncomplete(f"{directory / REPODATA} lacks {_some(list(found.missing))}.")
+    if found.strays:
+        strays = [f"{REPODATA}/{name}" for name in found.strays]
+        raise RepositoryExtraFile(f"{directory} holds {_some(strays)}, which no fetcher put there.")
+    locked = frozenset() if lock.sidecar is None else {file.kind for file in lock.sidecar.metadata}
+    if extra := sorted(METADATA_KINDS[kind] for kind in (found.kinds & METADATA_KINDS.keys()) - locked):
+        raise RepositoryExtraFile(f"{directory / REPODATA} holds {_some(extra)}, which the lock does not name.")
 
 
 def _entries(directory: Path) -> tuple[Path, ...]:
     return tuple(sorted(directory.iterdir())) if directory.is_dir() and not directory.is_symlink() else ()
-
-
-def _is_plain(path: Path) -> bool:
-    return path.is_file() and not path.is_symlink()
 
 
 def _altered(lock: Lock, directory: Path) -> tuple[str, ...]:

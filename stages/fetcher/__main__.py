@@ -77,6 +77,7 @@ def _several(name: str, kind: click.ParamType[Any], text: str, *, metavar: str |
     "--output", type=FILE, default=Path("/repo"), show_default=True, help="Directory for the offline repository."
 )
 @click.option("--cache", type=FILE, help="Directory that keeps packages by their sha256; share it with the resolver.")
+@click.option("--sources", type=FILE, help="Directory that gets the source RPMs of all locked packages, too.")
 @_several("mirror", Mirror("OLD/=NEW/"), "What lies below the URL OLD is below NEW, too; asked after the lock's own.")
 @_several(
     "fallback",
@@ -122,13 +123,14 @@ def _several(name: str, kind: click.ParamType[Any], text: str, *, metavar: str |
 @click.option("--lock-date", type=edge.Date(), help="When the lock was made, for the policy (ISO 8601).")
 @edge.common_options
 def main(
-    lockfile: Path, output: Path, cache: Path | None, log_format: str, expect: tuple[tuple[str, str], ...],
-    policy: Path | None, lock_date: datetime | None, jobs: int, retries: int, timeout: float, **more: Any,
+    lockfile: Path, output: Path, cache: Path | None, sources: Path | None, log_format: str,
+    expect: tuple[tuple[str, str], ...], policy: Path | None, lock_date: datetime | None,
+    jobs: int, retries: int, timeout: float, **more: Any,
 ) -> None:  # fmt: skip
     """Download exactly what a lockfile names into a verified offline repository."""
     request = Request(
-        lockfile=lockfile, output=output, cache=cache, policy=policy, lock_date=lock_date, expected=dict(expect),
-        workers=jobs, patience=Patience(rounds=retries + 1, idle_seconds=timeout),
+        lockfile=lockfile, output=output, cache=cache, sources=sources, policy=policy, lock_date=lock_date,
+        expected=dict(expect), workers=jobs, patience=Patience(rounds=retries + 1, idle_seconds=timeout),
         allow_origins=more["allow_origin"], keys=more["key"], access=_given(more),
         alternatives=Alternatives(
             rewrites=tuple(Rewrite(old=old, new=new) for old, new in more["mirror"]),

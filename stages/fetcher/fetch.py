@@ -20,7 +20,7 @@ from hermetic_rpm.policy.load import load as load_policy
 from hermetic_rpm.policy.model import Policy
 from hermetic_rpm.progress import Progress
 from hermetic_rpm.result import outputs_of
-from stages.fetcher import access, image, origins, packages, repodata, sources, verify
+from stages.fetcher import access, image, metadata, origins, packages, source_rpms, sources, verify
 from stages.fetcher.access import Given
 from stages.fetcher.download import Downloader, Patience
 from stages.fetcher.packages import Supply
@@ -38,6 +38,7 @@ class Request:
     lockfile: Path
     output: Path
     cache: Path | None
+    sources: Path | None
     allow_origins: tuple[str, ...]
     alternatives: Alternatives
     access: Given
@@ -61,6 +62,8 @@ def fetch(request: Request, progress: Progress, report: Report) -> None:
             progress.warn(f"this lock has no sidecar: only sigmd5 and NEVRA can be checked, {unchecked}")
         policy = _pass_policy(request, lock, progress, report)
         supply = _supply(request, lock, keys, policy, progress)
+        if request.sources is not None:
+            source_rpms.check(lock, request.sources, request.output)
         locations = _locations(request, lock, policy)
         _remove_older(request.output, lock)
     with progress.phase("packages"):
@@ -70,12 +73,15 @@ def fetch(request: Request, progress: Progress, report: Report) -> None:
     with progress.phase("image"):
         directory = image.fetch(lock, locations, request.output, request.access, progress)
     with progress.phase("repodata"):
-        _describe(request.output, lock, changed=bool(missing))
+        metadata.describe(supply, request.alternatives, request.output)
         for key in keys if lock.sidecar is not None else ():
             (request.output / KEYS).mkdir(exist_ok=True)
             write_atomically(request.output / KEYS / key.name, key.read_bytes())
     with progress.phase("sbom"):
         sbom.write(lock, request.output)
+    if request.sources is not None:
+        with progress.phase("sources"):
+            report.facts["source_rpms"] = source_rpms.fetch(supply, request.alternatives, request.sources)
     report.outputs = outputs_of(
         request.output, [path for path in _made(request.output, lock, directory) if path.is_file()]
     )
@@ -139,11 +145,6 @@ def _remove_older(output: Path, lock: Lock) -> None:
         )
     made.note(output, expected | older)
     made.remove(output, extra)
-
-
-def _describe(output: Path, lock: Lock, *, changed: bool) -> None:
-    if changed or not (output / REPODATA / "repomd.xml").is_file():
-        repodata.write(output, tuple(sorted(package.file_name for package in lock.packages)))
 
 
 def _made(output: Path, lock: Lock, image_directory: Path) -> list[Path]:

@@ -5,27 +5,42 @@ gzip, since old versions of dnf read nothing newer; the same packages give the s
 
 from __future__ import annotations
 
+import gzip
 import json
 import resource
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from hermetic_rpm import process
 from hermetic_rpm.errors import CommandFailed
 from hermetic_rpm.files import writing_errors
+from hermetic_rpm.lock.offline import INDEX, METADATA_KINDS, REPODATA
 
-REPODATA = "repodata"
 MEMORY_BYTES = 4 << 30
 
 
-def write(repository: Path, names: tuple[str, ...]) -> None:
-    """Make ``repodata/`` for the packages ``names`` (sorted), replacing the one that was there."""
+def content_tag(identity: str) -> str:
+    """How the index tells what it was made from."""
+    return f"<content>{identity}</content>"
+
+
+def write(
+    repository: Path, names: tuple[str, ...], *, identity: str = "", more: Mapping[str, Path] | None = None
+) -> None:
+    """Make ``repodata/`` for the packages ``names`` (sorted), replacing the one that was there.
+
+    ``identity`` is kept as a tag of the index; ``more`` are files to describe by their kind.
+    """
     fresh = repository / ".incomplete-repodata"
     with writing_errors(repository):
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir()
-    request = {"repository": str(repository), "destination": str(fresh), "names": names}
+    request = {
+        "repository": str(repository), "destination": str(fresh), "names": names, "identity": identity,
+        "more": {kind: str(path) for kind, path in (more or {}).items()},
+    }  # fmt: skip
     done = process.run_worker(__file__, request)
     if done.returncode != 0:
         shutil.rmtree(fresh, ignore_errors=True)
@@ -36,9 +51,10 @@ def write(repository: Path, names: tuple[str, ...]) -> None:
         fresh.rmdir()
 
 
-def _work(repository: Path, destination: Path, names: list[str]) -> None:
+def _work(repository: Path, destination: Path, names: list[str], identity: str, more: dict[str, str]) -> None:
     import createrepo_c  # noqa: PLC0415 - a native parser, loaded under the limits only
 
+    index = destination / REPODATA / INDEX
     writer = createrepo_c.RepositoryWriter(
         str(destination), num_packages=len(names), compression=createrepo_c.GZ_COMPRESSION, changelog_limit=0
     )
@@ -48,11 +64,21 @@ def _work(repository: Path, destination: Path, names: list[str]) -> None:
         writer.add_pkg(package)
     writer.finish()
     repomd = createrepo_c.Repomd()
-    for record in createrepo_c.Repomd(str(destination / REPODATA / "repomd.xml")).records:
+    for record in createrepo_c.Repomd(str(index)).records:
         record.timestamp = 0  # of a copy: the document itself does not change with its records
         repomd.set_record(record)
+    for kind, path in sorted(more.items()):
+        packed = destination / REPODATA / f"{METADATA_KINDS[kind]}.gz"
+        packed.write_bytes(gzip.compress(Path(path).read_bytes(), mtime=0))
+        record = createrepo_c.RepomdRecord(kind, str(packed))
+        record.fill(createrepo_c.SHA256)
+        record.rename_file()
+        record.timestamp = 0
+        repomd.set_record(record)
+    if identity:
+        repomd.add_content_tag(identity)
     repomd.set_revision("0")
-    (destination / REPODATA / "repomd.xml").write_text(repomd.xml_dump())
+    index.write_text(repomd.xml_dump())
 
 
 def main() -> None:
@@ -60,7 +86,7 @@ def main() -> None:
     request = json.load(sys.stdin)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _work(Path(request["repository"]), Path(request["destination"]), request["names"])
+    _work(Path(request.pop("repository")), Path(request.pop("destination")), **request)
 
 
 if __name__ == "__main__":

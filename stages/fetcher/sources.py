@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote
 
 from hermetic_rpm.errors import OriginRefused
 from hermetic_rpm.image import copy, layout
-from hermetic_rpm.lock.model import Lock, Package
+from hermetic_rpm.lock.model import Lock, Package, RepositorySource
 from hermetic_rpm.policy import places
 
 KEPT_CHARACTERS = "/%:+~^@=,;!$&'()*"
@@ -103,12 +103,28 @@ def image_locations(lock: Lock, more: Alternatives = NONE, *, registries: tuple[
     return tuple(dict.fromkeys((*(copy.by_digest(location, digest) for location in remote), *local)))
 
 
+def urls_of_file(
+    repository: RepositorySource,
+    location: str,
+    more: Alternatives = NONE,
+    files: Mapping[str, tuple[Path, ...]] = MappingProxyType({}),
+) -> tuple[str, ...]:
+    """Every address of another file of a repository, in the same order as those of a package."""
+    declared = [url for url in _below(repository, location) if not url.startswith("ftp://")]
+    rewritten = [url for original in declared for url in _rewritten(original, more.rewrites)]
+    local = [f"file://{quote(str(path))}" for path in files.get(unquote(location.rpartition("/")[2]), ())]
+    return tuple(dict.fromkeys((*declared, *rewritten, *local)))
+
+
 def _declared(lock: Lock, package: Package) -> tuple[str, ...]:
     if lock.sidecar is None or package.source is None:
         return (quote(package.rpm.url, safe=KEPT_CHARACTERS),)
-    repository = lock.sidecar.repository(package.source.repository)
-    location = quote(package.source.location, safe=KEPT_CHARACTERS)
-    return tuple(dict.fromkeys(f"{base.rstrip('/')}/{location}" for base in repository.base_urls))
+    return _below(lock.sidecar.repository(package.source.repository), package.source.location)
+
+
+def _below(repository: RepositorySource, location: str) -> tuple[str, ...]:
+    path = quote(location, safe=KEPT_CHARACTERS)
+    return tuple(dict.fromkeys(f"{base.rstrip('/')}/{path}" for base in repository.base_urls))
 
 
 def _rewritten(url: str, rewrites: Iterable[Rewrite]) -> tuple[str, ...]:

@@ -41,6 +41,21 @@ def test_the_rows_are_those_of_rpm_in_the_buildroot_itself(hello: Workspace) -> 
     assert len(expected) > 100
 
 
+@pytest.mark.promise("4.6", "comps and modules of the target's repositories are in the offline repository")
+@pytest.mark.promise("4.7", "`--sources` fetches the source RPMs of all locked packages")
+def test_comps_modules_and_every_source_rpm_are_locked_and_fetched(hello_copy: Workspace) -> None:
+    sidecar = load(hello_copy.path / "lock/buildroot_lock.json").sidecar
+    assert sidecar is not None
+    assert [file.kind for file in sidecar.metadata] == ["group", "modules"]
+    names = [path.name.partition("-")[2] for path in (hello_copy.path / "repo/repodata").iterdir()]
+    assert {"comps.xml.gz", "modules.yaml.gz"} <= {*names}
+    assert {entry.name for entry in sidecar.sources or ()} == {rpm.source for rpm in sidecar.rpms}
+    (hello_copy.path / "sources").mkdir()
+    done = hello_copy.fetch("--sources", "/workspace/sources")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert len(tuple((hello_copy.path / "sources").glob("*.src.rpm"))) == len(sidecar.sources or ())
+
+
 @pytest.mark.promise("2.done", "the tree that the builder installs equals the one that plain `dnf install` makes")
 @pytest.mark.parametrize("target", TARGETS)
 def test_the_installed_tree_is_that_of_dnf(workspace: Workspace, target: str) -> None:

@@ -18,8 +18,8 @@ LIBRARIES = {
     "ruamel": {"hermetic_rpm.document"},
     "rpm_rs": {"hermetic_rpm.rpmfile_worker"},
     "requests": {"stages.fetcher.transport"},
-    # One writes metadata, the other reads it: two arrows, in two images.
-    "createrepo_c": {"stages.fetcher.repodata", "stages.resolver.metadata"},
+    # The resolver reads metadata, the fetcher writes it, and opens what repositories compressed in a worker of its own.
+    "createrepo_c": {"stages.fetcher.merge", "stages.fetcher.repodata", "stages.resolver.metadata"},
     "podman": {"hermetic_rpm.runner.podman"},
     "urllib3": {"hermetic_rpm.runner.podman", "stages.fetcher.transport"},  # whose errors podman-py lets through
 }

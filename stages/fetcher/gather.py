@@ -1,0 +1,56 @@
+"""Files whose sha256 and size the sidecar tells, brought in parallel: from the cache, or from their repository."""
+
+from __future__ import annotations
+
+import concurrent.futures
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from hermetic_rpm import cache as cache_store
+from hermetic_rpm.bar import Meter
+from stages.fetcher.download import NobodyGivesError, Wanted
+from stages.fetcher.packages import Supply
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class File:
+    """A file to bring: the name that it gets, its addresses in order, its bytes."""
+
+    name: str
+    urls: tuple[str, ...]
+    sha256: str
+    size: int
+
+
+def gather(supply: Supply, files: Collection[File], directory: Path) -> dict[File, str]:
+    """Bring the files into ``directory`` and into the cache; returns the answers for each one that nobody gives."""
+    if not files:
+        return {}
+    failed: dict[File, str] = {}
+    meter = Meter(files=len(files), size=sum(file.size for file in files))
+    with supply.progress.metered(meter), concurrent.futures.ThreadPoolExecutor(supply.workers) as pool:
+        try:
+            futures = {file: pool.submit(_bring, supply, file, directory / file.name, meter) for file in files}
+            for file, future in futures.items():
+                try:
+                    future.result()
+                    meter.file_done()
+                except NobodyGivesError as error:
+                    failed[file] = str(error)
+        except BaseException:
+            supply.downloader.end()
+            pool.shutdown(cancel_futures=True)
+            raise
+    return failed
+
+
+def _bring(supply: Supply, file: File, path: Path, meter: Meter) -> None:
+    kept = None if supply.cache is None else cache_store.lookup(supply.cache, file.sha256, file.size)
+    if kept is not None:
+        cache_store.place(kept, path)
+        meter.kept(file.size)
+        return
+    supply.downloader.fetch(Wanted(urls=file.urls, sha256=file.sha256, size=file.size), path, meter.received)
+    if supply.cache is not None:
+        cache_store.add(supply.cache, path, file.sha256)
