@@ -12,6 +12,7 @@ import click
 from hermetic_rpm import __version__
 from hermetic_rpm.progress import HUMAN, JSON, Progress
 from hermetic_rpm.runner import command, execute, parameters
+from hermetic_rpm.runner.cache_cli import cache
 from hermetic_rpm.runner.lock_cli import lock
 from hermetic_rpm.runner.pack_cli import pack, unpack
 from hermetic_rpm.runner.pipeline import Pipeline, load
@@ -88,3 +89,4 @@ def _plan(pipeline: Pipeline, assignments: tuple[str, ...], log_format: str) -> 
 cli.add_command(policy)
 cli.add_command(pack)
 cli.add_command(unpack)
+cli.add_command(cache)

@@ -10,7 +10,7 @@ from pathlib import Path
 from hermetic_rpm import made, sbom
 from hermetic_rpm.edge import Report
 from hermetic_rpm.errors import RepositoryExtraFile
-from hermetic_rpm.files import write_atomically
+from hermetic_rpm.files import write_atomically, writing_errors
 from hermetic_rpm.image import copy
 from hermetic_rpm.lock import join
 from hermetic_rpm.lock.model import Lock
@@ -74,9 +74,7 @@ def fetch(request: Request, progress: Progress, report: Report) -> None:
         directory = image.fetch(lock, locations, request.output, request.access, progress)
     with progress.phase("repodata"):
         metadata.describe(supply, request.alternatives, request.output)
-        for key in keys if lock.sidecar is not None else ():
-            (request.output / KEYS).mkdir(exist_ok=True)
-            write_atomically(request.output / KEYS / key.name, key.read_bytes())
+        _hand_on_keys(request.output, keys if lock.sidecar is not None else ())
     with progress.phase("sbom"):
         sbom.write(lock, request.output)
     if request.sources is not None:
@@ -145,6 +143,16 @@ def _remove_older(output: Path, lock: Lock) -> None:
         )
     made.note(output, expected | older)
     made.remove(output, extra)
+
+
+def _hand_on_keys(output: Path, keys: tuple[Path, ...]) -> None:
+    """The keys of the lock in a directory with nothing else: no older key, nothing that a killed run left."""
+    directory = output / KEYS
+    with writing_errors(directory):
+        directory.mkdir(exist_ok=True)
+        made.remove(directory, {path.name for path in directory.iterdir()} - {key.name for key in keys})
+    for key in keys:
+        write_atomically(directory / key.name, key.read_bytes())
 
 
 def _made(output: Path, lock: Lock, image_directory: Path) -> list[Path]:

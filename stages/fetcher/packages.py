@@ -127,12 +127,10 @@ def _download(
 
 def _get(supply: Supply, package: Package, urls: tuple[str, ...], path: Path, meter: Meter) -> str | None:
     source = package.source
-    if source is not None and supply.cache is not None:
-        kept = cache_store.lookup(supply.cache, source.sha256, source.size)
-        if kept is not None:
-            cache_store.place(kept, path)
-            meter.kept(source.size)
-            return None
+    cache = supply.cache
+    if source is not None and cache is not None and cache_store.take(cache, source.sha256, source.size, path):
+        meter.kept(source.size)
+        return None
     wanted = Wanted(
         urls=urls, sha256=None if source is None else source.sha256, size=None if source is None else source.size
     )

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hermetic_rpm import __version__
+from hermetic_rpm import cache as cache_store
 from hermetic_rpm.buildroot import archive
 from hermetic_rpm.errors import CommandFailed
 from hermetic_rpm.files import writing_errors
@@ -48,7 +49,7 @@ class Slot:
             shutil.rmtree(buildroot)
             buildroot.mkdir()
             return False
-        with writing_errors(self.path):
+        with writing_errors(self.path), contextlib.suppress(FileNotFoundError):  # others drop archives too
             os.utime(self.path)
         return True
 
@@ -56,15 +57,8 @@ class Slot:
         """Archive ``buildroot``, and drop the archives that were not used for longest."""
         with writing_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            waiting = Path(tempfile.mkdtemp(dir=self.path.parent, prefix=".incomplete-"))
-            try:
-                archive.create(buildroot, waiting / "archive", scratch)
-                with (waiting / "archive").open("rb") as stream:
-                    os.fsync(stream.fileno())
-                (waiting / "archive").replace(self.path)
-            finally:
-                (waiting / "archive").unlink(missing_ok=True)
-                waiting.rmdir()
+            with cache_store.writing(self.path.parents[1]):
+                self._archive(buildroot, scratch)
         entries = [entry for entry in os.scandir(self.path.parent) if entry.name.endswith(".tar")]
         ages: dict[str, float] = {}
         for entry in entries:
@@ -72,6 +66,17 @@ class Slot:
                 ages[entry.path] = entry.stat().st_mtime
         for old in sorted(ages, key=ages.__getitem__, reverse=True)[KEPT:]:
             Path(old).unlink(missing_ok=True)
+
+    def _archive(self, buildroot: Path, scratch: Path) -> None:
+        waiting = Path(tempfile.mkdtemp(dir=self.path.parent, prefix=cache_store.INCOMPLETE))
+        try:
+            archive.create(buildroot, waiting / "archive", scratch)
+            with (waiting / "archive").open("rb") as stream:
+                os.fsync(stream.fileno())
+            (waiting / "archive").replace(self.path)
+        finally:
+            (waiting / "archive").unlink(missing_ok=True)
+            waiting.rmdir()
 
 
 def slot(cache: Path, target: Target, image: Image) -> Slot | None:
