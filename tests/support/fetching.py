@@ -103,11 +103,11 @@ def rpms(names: Sequence[str] = NAMES, directory: Path = PACKAGES) -> tuple[Path
     return tuple(next(iter(sorted(directory.glob(f"{name}-[0-9]*.rpm")))) for name in names)
 
 
-def row(path: Path) -> lockfile.InstalledRow:
-    """A package's row as `rpm -qa` would print it."""
-    command = ("rpm", "-qp", "--nosignature", "--qf", lockfile.QUERY_FORMAT, path)
+def rows(paths: Sequence[Path]) -> list[lockfile.InstalledRow]:
+    """The packages' rows as `rpm -qa` would print them, in the order of the files."""
+    command = ("rpm", "-qp", "--nosignature", "--qf", lockfile.QUERY_FORMAT, *paths)
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return lockfile.installed_rows(done.stdout)[0]
+    return [lockfile.installed_rows(line)[0] for line in done.stdout.splitlines()]
 
 
 def write_lock(
@@ -123,13 +123,12 @@ def write_lock(
     with_sidecar: bool = True,
 ) -> None:
     """Write lockfile, sidecar and keys for real package files that the base URLs serve flat."""
-    rows = [row(path) for path in paths]
     signers = [max(header.signers, key=len, default=None) for header in rpmfile.inspect(paths, payload=False)]
     lock = dataclasses.replace(
         locks.locked(
             *(
                 lockfile.locked_rpm(entry, url=f"{bases[0]}/{path.name}")
-                for entry, path in zip(rows, paths, strict=True)
+                for entry, path in zip(rows(paths), paths, strict=True)
             ),
             bootstrap_image=reference,
         ),

@@ -1,0 +1,20 @@
+"""``python -m bench fetch``: measure the fetcher."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from bench import fetch
+
+
+def main() -> None:
+    """Parse the arguments and measure."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure on real servers and packages.")
+    parser.add_argument("what", choices=["fetch"], help="what to measure")
+    parser.add_argument("--output", type=Path, default=Path("build/bench"), help="where packages and figures are kept")
+    fetch.measure(parser.parse_args().output.resolve())
+
+
+if __name__ == "__main__":
+    main()

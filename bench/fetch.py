@@ -1,0 +1,159 @@
+"""The fetcher against curl and sha256sum on the same list and server, and its memory for a large lock."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bench import figures, packages
+from bench.figures import MIB, Figure
+from hermetic_rpm import process
+from hermetic_rpm.files import sha256_of, write_atomically
+from hermetic_rpm.image.manifest import Image
+from tests.support import fetching, images, servers
+from tests.support.fetching import ROOT, Room
+
+RUNS = 5
+FILES, FILE_BYTES = 300, 200_000
+MANY, MANY_BYTES = (1250, 2500, 5000), 1000
+LAUNCHER = Path(__file__).with_name("launcher.py")
+MOCK = "MOCK_HERMETIC_REPO"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tiny:
+    """An image so small that its part can be told from the rest."""
+
+    image: Image
+    location: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ran:
+    """Seconds, and the peak resident bytes of the largest process."""
+
+    seconds: float
+    peak: int
+    status: int
+
+
+def measure(output: Path) -> None:
+    """Print the figures, and write them to ``fetch.json`` below ``output``."""
+    say("making packages (some minutes, the first time)")
+    few = packages.make(output / f"{FILES}x{FILE_BYTES}", count=FILES, size=FILE_BYTES)
+    many = packages.make(output / f"{MANY[-1]}x{MANY_BYTES}", count=MANY[-1], size=MANY_BYTES)
+    with tempfile.TemporaryDirectory(dir=output, prefix="run-") as name:
+        directory = Path(name)
+        layout = images.oci_layout(directory / "oci", {"etc/os-release": b"NAME=tiny\n"})
+        location = f"oci:{layout}:latest"
+        tiny = Tiny(image=fetching.copied(location, directory / "tiny/image"), location=location)
+        found = [*_speed(directory, few, tiny), *_growth(directory, many, tiny)]
+    machine = figures.machine()
+    document = {"machine": machine, "figures": [{**asdict(figure), "median": figure.median} for figure in found]}
+    write_atomically(output / "fetch.json", json.dumps(document, indent=2) + "\n")
+    for line in (machine, *figures.table(found)):
+        print(line)  # noqa: T201 - the result
+
+
+def _speed(directory: Path, paths: Sequence[Path], tiny: Tiny) -> list[Figure]:
+    """Fetcher, curl and Mock's tool in turn, each into an empty directory."""
+    seconds: dict[str, list[float]] = {}
+    with ExitStack() as stack:
+        (directory / "nginx").mkdir()
+        url = f"http://127.0.0.1:{stack.enter_context(servers.nginx(directory / 'nginx', paths[0].parent))}"
+        room = _room(directory / "speed", paths, url, tiny)
+        for number in range(RUNS):
+            say(f"{len(paths)} packages, round {number + 1} of {RUNS}")
+            for name, value in (*_fetcher(room), *_curl(directory / "curl", paths, url), *_mock(directory, room)):
+                seconds.setdefault(f"{len(paths)} packages: {name}", []).append(value)
+    return [Figure(name=name, values=tuple(values)) for name, values in seconds.items()]
+
+
+def _growth(directory: Path, paths: Sequence[Path], tiny: Tiny) -> list[Figure]:
+    """Time and memory of the fetcher for locks of several sizes."""
+    found = []
+    with ExitStack() as stack:
+        (directory / "nginx-many").mkdir()
+        url = f"http://127.0.0.1:{stack.enter_context(servers.nginx(directory / 'nginx-many', paths[0].parent))}"
+        for count in MANY:
+            say(f"{count} packages")
+            room = _room(directory / f"many-{count}", paths[:count], url, tiny)
+            ran = run(room.command())
+            phases = room.result()["timings_seconds"]
+            again = run(room.command())
+            found += [
+                Figure(name=f"{count} packages: the fetcher", values=(ran.seconds,)),
+                *(Figure(name=f"{count} packages:   its phase {name}", values=(phases[name],)) for name in phases),
+                Figure(name=f"{count} packages:   its peak memory", values=(ran.peak / MIB,), unit="MiB"),
+                Figure(name=f"{count} packages: the fetcher again", values=(again.seconds,)),
+                Figure(name=f"{count} packages:   its peak memory", values=(again.peak / MIB,), unit="MiB"),
+            ]
+    return found
+
+
+def _room(directory: Path, paths: Sequence[Path], url: str, tiny: Tiny) -> Room:
+    room = Room(directory=directory)
+    key = packages.key_of(paths[0].parents[1])
+    fetching.write_lock(room, paths, (url,), image=tiny.image, image_locations=(tiny.location,), key=key)
+    return room
+
+
+def _fetcher(room: Room) -> list[tuple[str, float]]:
+    shutil.rmtree(room.repo)
+    room.repo.mkdir()
+    whole = run(room.command()).seconds
+    phases = room.result()["timings_seconds"]
+    return [
+        ("the fetcher without the image", whole - phases["image"]),
+        ("  its phase packages", phases["packages"]),
+        ("  its metadata and SBOMs", phases["repodata"] + phases["sbom"]),
+        ("  the image", phases["image"]),
+    ]
+
+
+def _curl(directory: Path, paths: Sequence[Path], url: str) -> list[tuple[str, float]]:
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir()
+    urls, sums = directory.with_suffix(".list"), directory.with_suffix(".sums")
+    urls.write_text("".join(f'url = "{url}/{path.name}"\noutput = "{path.name}"\n' for path in paths))
+    if not sums.exists():
+        sums.write_text("".join(f"{sha256_of(path)}  {path.name}\n" for path in paths))
+    options = ("--silent", "--show-error", "--fail", "--parallel", "--parallel-max", "10")
+    got = run(("curl", *options, "-K", str(urls)), cwd=directory).seconds
+    checked = run(("sha256sum", "--check", "--quiet", str(sums)), cwd=directory).seconds
+    return [("curl and sha256sum", got + checked), ("  curl", got), ("  sha256sum", checked)]
+
+
+def _mock(directory: Path, room: Room) -> list[tuple[str, float]]:
+    """Mock's tool knows no sidecar; it may not find the tiny image, which comes after the packages."""
+    program = os.environ.get(MOCK)
+    if program is None:
+        say(f"{MOCK} names no tool of Mock's: not measured")
+        return []
+    output = directory / "mock"
+    shutil.rmtree(output, ignore_errors=True)
+    lockfile = room.directory / "lock/buildroot_lock.json"
+    ran = run((program, "--lockfile", str(lockfile), "--output-repo", str(output)), may_fail=True)
+    fetched = len(list(output.glob("*.rpm")))
+    return [(f"Mock's tool ({fetched} packages, status {ran.status})", ran.seconds)]
+
+
+def run(argv: Sequence[str], *, cwd: Path = ROOT, may_fail: bool = False) -> Ran:
+    """Run a command; it must end with 0 unless it ``may_fail``."""
+    done = process.run((sys.executable, "-S", LAUNCHER, *argv), cwd=cwd, env=process.host_environment())
+    ran = Ran(**json.loads(done.stdout))
+    if ran.status != 0 and not may_fail:
+        sys.exit(f"this ended with {ran.status}: {process.paste(argv)}")
+    return ran
+
+
+def say(text: str) -> None:
+    """Tell what goes on."""
+    print(f"bench: {text}", file=sys.stderr)  # noqa: T201
