@@ -6,8 +6,10 @@ nothing is parsed in this process, and a crash of the other is an answer ("damag
 
 from __future__ import annotations
 
+import concurrent.futures
 import json
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +18,8 @@ from hermetic_rpm.errors import BinaryRpm, DamagedRpm, NotAnRpm, SrpmMissing
 
 WORKER = Path(__file__).with_name("rpmfile_worker.py")
 LEAD_MAGIC = b"\xed\xab\xee\xdb"
-FILES_PER_WORKER = 64
+FILES_PER_WORKER = 256
+"""Each worker takes 50 ms to start."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,30 +51,33 @@ def inspect(paths: Sequence[Path], *, certificates: Sequence[Path] = (), payload
 
     Without ``payload`` only the header's own digest is (for files whose sha256 is known).
     """
-    found: dict[str, Header] = {}
-    for start in range(0, len(paths), FILES_PER_WORKER):
-        batch = paths[start : start + FILES_PER_WORKER]
-        found |= _work(batch, certificates, payload=payload)
-        for path in batch:
-            if str(path) not in found:
-                found |= _work((path,), certificates, payload=payload) or {
-                    str(path): Header(path=str(path), problem="unreadable")
-                }
-    return tuple(found[str(path)] for path in paths)
+    batches = [paths[start : start + FILES_PER_WORKER] for start in range(0, len(paths), FILES_PER_WORKER)]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = pool.map(lambda batch: _headers(batch, certificates, payload=payload), batches)
+        return tuple(header for headers in found for header in headers)
 
 
-def _work(paths: Sequence[Path], certificates: Iterable[Path], *, payload: bool) -> dict[str, Header]:
+def _headers(paths: Sequence[Path], certificates: Sequence[Path], *, payload: bool) -> tuple[Header, ...]:
+    """The headers of a batch; the file at which a worker dies gets one of its own, those after it the next."""
+    found: list[Header] = []
+    while len(found) < len(paths):
+        found += _work(paths[len(found) :], certificates, payload=payload)
+        if len(found) < len(paths):
+            killer = paths[len(found)]
+            found += _work((killer,), certificates, payload=payload) or [Header(path=str(killer), problem="unreadable")]
+    return tuple(found)
+
+
+def _work(paths: Sequence[Path], certificates: Sequence[Path], *, payload: bool) -> list[Header]:
+    """The headers of files up to the first that kills the worker."""
     request = {
         "paths": [str(path) for path in paths],
         "certificates": [str(path) for path in certificates],
         "payload": payload,
     }
     done = process.run_worker(WORKER, request)
-    headers: dict[str, Header] = {}
-    for line in done.stdout.splitlines():
-        row = json.loads(line)
-        headers[row["path"]] = Header(**{**row, "signers": tuple(row.get("signers", ()))})
-    return headers
+    rows = map(json.loads, done.stdout.splitlines())
+    return [Header(**{**row, "signers": tuple(row.get("signers", ()))}) for _, row in zip(paths, rows, strict=False)]
 
 
 def check_source_rpm(path: Path) -> Header:

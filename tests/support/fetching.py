@@ -29,15 +29,6 @@ KEY = DEMO / "keys/RPM-GPG-KEY-demo"
 NAMES = ("demo-caret", "demo-c++-tools", "demo-epoch", "demo-header-signed", "demo-tilde", "demo-tool", "demo-oddities")
 FEW = ("demo-c++-tools", "demo-caret", "demo-epoch", "demo-header-signed", "demo-tilde")
 
-FETCHER = """
-import sys
-sys.modules["rfc3987_syntax"] = None
-from stages.fetcher.__main__ import main
-main(prog_name="hermetic-fetch")
-"""
-"""The fetcher as it starts in its image, which has no such library: only the tests need it, and jsonschema
-would take 0.7 s to load it."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ran:
@@ -70,7 +61,7 @@ class Room:
 
     def command(self, *more: str) -> tuple[str, ...]:
         return (
-            sys.executable, "-c", FETCHER, "--lockfile", str(self.directory / "lock/buildroot_lock.json"),
+            sys.executable, "-m", "stages.fetcher", "--lockfile", str(self.directory / "lock/buildroot_lock.json"),
             "--output", str(self.repo), *more,
         )  # fmt: skip
 

@@ -39,9 +39,10 @@ def test_headers_come_in_the_order_of_their_files(monkeypatch: pytest.MonkeyPatc
 
 def test_a_file_that_kills_its_worker_is_unreadable_and_its_neighbours_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
     paths = [Path(f"/{number}.rpm") for number in range(5)]
-    worker(monkeypatch, {}, crash="/2.rpm")
+    requests = worker(monkeypatch, {}, crash="/2.rpm")
     problems = [header.problem for header in rpmfile.inspect(paths)]
     assert problems == [None, None, "unreadable", None, None]
+    assert [len(request["paths"]) for request in requests] == [5, 1, 2]
 
 
 @pytest.fixture
