@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup images demo pipeline lint test status clean
+.PHONY: help setup images demo pipeline lint test status bench clean
 
 PYTHON ?= python3
 VENV := .venv/bin
@@ -53,6 +53,9 @@ test: images distribution lint ## lint, then the unit, integration and end-to-en
 
 status: test ## run all tests, and write docs/status.md from what they proved
 	@cp build/status.md docs/status.md
+
+bench: setup ## measure the fetcher against curl, sha256sum and rpmkeys, and its memory; MOCK_HERMETIC_REPO=path adds Mock's
+	@$(VENV)/python -m bench fetch
 
 clean: ## remove build/ and the containers and images of this project
 	@$(PYTHON) -m setup clean

@@ -1,4 +1,8 @@
-"""The fetcher against curl and sha256sum on the same list and server, and its memory for a large lock."""
+"""The fetcher against curl and sha256sum on the same list and server, and its memory for a large lock.
+
+The fetcher does more: it reads headers, verifies signatures, and has every file on the disk
+before it gets its name.  So there is also the sum of the programs that do all of that.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,8 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -47,6 +51,8 @@ class Ran:
 def measure(output: Path) -> None:
     """Print the figures, and write them to ``fetch.json`` below ``output``."""
     say("making packages (some minutes, the first time)")
+    if not os.environ.get(MOCK):
+        say(f"{MOCK} names no tool of Mock's: not measured")
     few = packages.make(output / f"{FILES}x{FILE_BYTES}", count=FILES, size=FILE_BYTES)
     many = packages.make(output / f"{MANY[-1]}x{MANY_BYTES}", count=MANY[-1], size=MANY_BYTES)
     with tempfile.TemporaryDirectory(dir=output, prefix="run-") as name:
@@ -65,13 +71,11 @@ def measure(output: Path) -> None:
 def _speed(directory: Path, paths: Sequence[Path], tiny: Tiny) -> list[Figure]:
     """Fetcher, curl and Mock's tool in turn, each into an empty directory."""
     seconds: dict[str, list[float]] = {}
-    with ExitStack() as stack:
-        (directory / "nginx").mkdir()
-        url = f"http://127.0.0.1:{stack.enter_context(servers.nginx(directory / 'nginx', paths[0].parent))}"
+    with _serving(directory / "nginx", paths[0].parent) as url:
         room = _room(directory / "speed", paths, url, tiny)
         for number in range(RUNS):
             say(f"{len(paths)} packages, round {number + 1} of {RUNS}")
-            for name, value in (*_fetcher(room), *_curl(directory / "curl", paths, url), *_mock(directory, room)):
+            for name, value in (*_fetcher(room), *_others(directory / "curl", paths, url), *_mock(directory, room)):
                 seconds.setdefault(f"{len(paths)} packages: {name}", []).append(value)
     return [Figure(name=name, values=tuple(values)) for name, values in seconds.items()]
 
@@ -79,9 +83,7 @@ def _speed(directory: Path, paths: Sequence[Path], tiny: Tiny) -> list[Figure]:
 def _growth(directory: Path, paths: Sequence[Path], tiny: Tiny) -> list[Figure]:
     """Time and memory of the fetcher for locks of several sizes."""
     found = []
-    with ExitStack() as stack:
-        (directory / "nginx-many").mkdir()
-        url = f"http://127.0.0.1:{stack.enter_context(servers.nginx(directory / 'nginx-many', paths[0].parent))}"
+    with _serving(directory / "nginx-many", paths[0].parent) as url:
         for count in MANY:
             say(f"{count} packages")
             room = _room(directory / f"many-{count}", paths[:count], url, tiny)
@@ -96,6 +98,13 @@ def _growth(directory: Path, paths: Sequence[Path], tiny: Tiny) -> list[Figure]:
                 Figure(name=f"{count} packages:   its peak memory", values=(again.peak / MIB,), unit="MiB"),
             ]
     return found
+
+
+@contextmanager
+def _serving(directory: Path, root: Path) -> Iterator[str]:
+    directory.mkdir()
+    with servers.nginx(directory, root) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def _room(directory: Path, paths: Sequence[Path], url: str, tiny: Tiny) -> Room:
@@ -118,24 +127,35 @@ def _fetcher(room: Room) -> list[tuple[str, float]]:
     ]
 
 
-def _curl(directory: Path, paths: Sequence[Path], url: str) -> list[tuple[str, float]]:
+def _others(directory: Path, paths: Sequence[Path], url: str) -> list[tuple[str, float]]:
+    """The programs that do, one after the other, what the fetcher does with packages."""
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir()
-    urls, sums = directory.with_suffix(".list"), directory.with_suffix(".sums")
-    urls.write_text("".join(f'url = "{url}/{path.name}"\noutput = "{path.name}"\n' for path in paths))
+    names = tuple(path.name for path in paths)
+    urls, sums, keyring = (directory.with_suffix(suffix) for suffix in (".list", ".sums", ".keys"))
+    urls.write_text("".join(f'url = "{url}/{name}"\noutput = "{name}"\n' for name in names))
     if not sums.exists():
         sums.write_text("".join(f"{sha256_of(path)}  {path.name}\n" for path in paths))
-    options = ("--silent", "--show-error", "--fail", "--parallel", "--parallel-max", "10")
-    got = run(("curl", *options, "-K", str(urls)), cwd=directory).seconds
+        run(("rpmkeys", "--dbpath", str(keyring), "--import", str(packages.key_of(paths[0].parents[1]))))
+    curl = ("curl", "--silent", "--show-error", "--fail", "--parallel", "--parallel-max", "10", "-K", str(urls))
+    got = run(curl, cwd=directory).seconds
     checked = run(("sha256sum", "--check", "--quiet", str(sums)), cwd=directory).seconds
-    return [("curl and sha256sum", got + checked), ("  curl", got), ("  sha256sum", checked)]
+    signed = run(("rpmkeys", "--dbpath", str(keyring), "--checksig", *names), cwd=directory).seconds
+    synced = run(("sync", *names), cwd=directory).seconds
+    return [
+        ("curl and sha256sum", got + checked),
+        ("  curl", got),
+        ("  sha256sum", checked),
+        ("curl, sha256sum, rpmkeys and sync", got + checked + signed + synced),
+        ("  rpmkeys", signed),
+        ("  sync", synced),
+    ]
 
 
 def _mock(directory: Path, room: Room) -> list[tuple[str, float]]:
     """Mock's tool knows no sidecar; it may not find the tiny image, which comes after the packages."""
     program = os.environ.get(MOCK)
-    if program is None:
-        say(f"{MOCK} names no tool of Mock's: not measured")
+    if not program:
         return []
     output = directory / "mock"
     shutil.rmtree(output, ignore_errors=True)

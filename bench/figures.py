@@ -36,8 +36,8 @@ def table(figures: Sequence[Figure]) -> Iterable[str]:
 
 
 def machine() -> str:
-    """The processor, its number, the memory, the system, and how busy it all is."""
-    model = platform.processor() or platform.machine()
+    """Processors, memory, system, and how busy it all is."""
+    model = platform.machine()
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
             model = line.partition(":")[2].strip()
