@@ -46,11 +46,10 @@ def gather(supply: Supply, files: Collection[File], directory: Path) -> dict[Fil
 
 
 def _bring(supply: Supply, file: File, path: Path, meter: Meter) -> None:
-    kept = None if supply.cache is None else cache_store.lookup(supply.cache, file.sha256, file.size)
-    if kept is not None:
-        cache_store.place(kept, path)
+    cache = supply.cache
+    if cache is not None and cache_store.take(cache, file.sha256, file.size, path):
         meter.kept(file.size)
         return
     supply.downloader.fetch(Wanted(urls=file.urls, sha256=file.sha256, size=file.size), path, meter.received)
-    if supply.cache is not None:
-        cache_store.add(supply.cache, path, file.sha256)
+    if cache is not None:
+        cache_store.add(cache, path, file.sha256)

@@ -76,6 +76,7 @@ class Transport:
         self._allowed = allowed
         self._access = access
         self._timeout = (min(CONNECT_SECONDS, idle_seconds), idle_seconds)
+        self._proxies: dict[tuple[str, str], dict[str, str]] = {}
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.mount("http://", HTTPAdapter(pool_maxsize=workers))
@@ -106,7 +107,7 @@ class Transport:
             authorization = self._access.authorization(url)
             secret = {} if authorization is None else {"Authorization": authorization}
             answer = self._session.get(
-                url, stream=True, timeout=self._timeout, allow_redirects=False, proxies=get_environ_proxies(url),
+                url, stream=True, timeout=self._timeout, allow_redirects=False, proxies=self._proxies_for(url),
                 headers={"Accept-Encoding": "identity", **headers, **secret},
             )  # fmt: skip
             if not answer.is_redirect:
@@ -117,6 +118,13 @@ class Transport:
                 shown = url.partition("?")[0]
                 raise WrongAnswerError(f"it redirects to {shown}, an origin that nobody declared")
         raise WrongAnswerError(f"it redirects more than {REDIRECTS} times")
+
+    def _proxies_for(self, url: str) -> dict[str, str]:
+        """What the environment says, looked up once for a host: requests reads all of it each time."""
+        host = urlsplit(url)[:2]
+        if host not in self._proxies:
+            self._proxies[host] = get_environ_proxies(url)
+        return self._proxies[host]
 
 
 class _TlsAdapter(HTTPAdapter):
