@@ -107,6 +107,7 @@ def test_the_server_is_asked_where_the_policy_allows(tmp_path: Path, server: Cou
     assert len(server.asked) == 2
 
 
+@pytest.mark.promise("4.3", "the image's registry needs to be declared, named or allowed by the policy")
 @pytest.mark.promise("4.8", "origins of the policy may be asked for a lock without sidecar")
 def test_the_policys_origins_are_allowed_ones(tmp_path: Path, server: Counting) -> None:
     served(tmp_path, server.url, sidecar=False)

@@ -218,6 +218,7 @@ def test_the_image_is_asked_for_by_digest_where_its_place_can_say_so() -> None:
     )
 
 
+@pytest.mark.promise("4.3", "the image's registry needs to be declared, named or allowed by the policy")
 def test_without_a_sidecar_the_image_comes_from_its_reference_once_its_registry_is_named() -> None:
     lock = locks.bare(locks.rpm())
     found = (f"docker://registry.example.com/bootstrap@{locks.MANIFEST}",)
