@@ -7,14 +7,16 @@ A stage's ``__main__`` declares its arguments and calls `run`, which always leav
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -105,7 +107,7 @@ def run(stage: str, output: Path, log_format: str, work: Callable[[Progress, Rep
         _show(progress, error)
     _write_result(output, progress, report, error)
     if error is not None:
-        sys.exit(error.exit_code)
+        _leave(error.exit_code)
     progress.say(report.summary)
 
 
@@ -113,6 +115,15 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     raise Interrupted("The stage was asked to end.")
+
+
+def _leave(code: int) -> NoReturn:
+    """Exit, and at once where a thread still waits for a silent server: nobody waits for it."""
+    if threading.active_count() == 1:
+        sys.exit(code)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _prepare_output(output: Path) -> None:

@@ -27,7 +27,7 @@ CLOCK_SKEW = timedelta(hours=1)
 def violations(policy: Policy, lock: Lock, given: Circumstances) -> tuple[Violation, ...]:
     """Everything in which a lock breaks a policy, in the order of rules and packages."""
     return (
-        *_sidecar(policy, lock), *_age(policy, given), *_origins(policy, lock, given), *_images(policy, lock),
+        *_sidecar(policy, lock), *_age(policy, given), *_origins(policy, lock, given), *_images(policy, lock, given),
         *_keys(policy, lock, given), *_licences(policy, lock), *_denied(policy, lock),
     )  # fmt: skip
 
@@ -73,21 +73,21 @@ def _origins(policy: Policy, lock: Lock, given: Circumstances) -> Iterator[Viola
             yield Violation(rule="origins", subject=package.rpm.nevra, text=f"{directory}/ is not allowed")
 
 
-def _images(policy: Policy, lock: Lock) -> Iterator[Violation]:
+def _images(policy: Policy, lock: Lock, given: Circumstances) -> Iterator[Violation]:
     if policy.images is None:
         return
     reference = lock.lockfile.config.bootstrap_image
     digest = lock.lockfile.bootstrap.pull_digest
     if policy.images.digests is not None and digest not in policy.images.digests:
         yield Violation(rule="images", subject=reference, text=f"{digest} is not among the allowed digests")
-    yield from _registries(policy.images, reference, lock)
+    yield from _registries(policy.images, reference, lock, given)
 
 
-def _registries(images: Images, reference: str, lock: Lock) -> Iterator[Violation]:
+def _registries(images: Images, reference: str, lock: Lock, given: Circumstances) -> Iterator[Violation]:
     if images.registries is None:
         return
     sources = () if lock.sidecar is None else (lock.sidecar.image.reference, *lock.sidecar.image.locations)
-    for location in dict.fromkeys((reference, *sources)):
+    for location in dict.fromkeys((reference, *sources, *given.images)):
         if not places.image_is_below(location, images.registries, images.directories):
             yield Violation(rule="images", subject=reference, text=f"{location} is in no allowed registry or directory")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from hermetic_rpm.document import read_bytes
 from hermetic_rpm.errors import LockMismatch, PolicyViolated
 from hermetic_rpm.lock.model import Lock
-from hermetic_rpm.policy import certificates
+from hermetic_rpm.policy import certificates, places
 from hermetic_rpm.policy.check import violations
 from hermetic_rpm.policy.model import Certificate, Circumstances, Policy, Violation
 
@@ -18,14 +18,21 @@ WIDTH = 110
 
 
 def enforce(
-    policy: Policy, lock: Lock, lockfile: Path, *, origins: tuple[str, ...] = (), dated: datetime | None = None
+    policy: Policy,
+    lock: Lock,
+    lockfile: Path,
+    *,
+    origins: tuple[str, ...] = (),
+    images: tuple[str, ...] = (),
+    dated: datetime | None = None,
 ) -> None:
-    """Hold a lock (and the origins that the user adds to it) against a policy.
+    """Hold a lock (and the origins and places of its image that the user adds) against a policy.
 
     Raises `PolicyViolated` with every violation, `LockMismatch` for keys that are not the locked ones.
     """
     given = Circumstances(
-        origins=origins,
+        origins=tuple(url for url in origins if not url.startswith(places.DOCKER)),
+        images=images,
         certificates=_certificates(lock, lockfile.parent),
         dated=dated,
         modified=datetime.fromtimestamp(lockfile.stat().st_mtime, UTC),

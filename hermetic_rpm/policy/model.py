@@ -79,11 +79,13 @@ class Certificate:
 class Circumstances:
     """What a lock's own content cannot tell.
 
-    ``origins`` are those that the user allows beside the lock's own, ``dated`` the date that was given
-    for the lock, ``modified`` the lockfile's modification time.
+    ``origins`` are those that the user allows beside the lock's own, ``images`` other places where the
+    user says that the image is, ``dated`` the date that was given for the lock, ``modified`` the
+    lockfile's modification time.
     """
 
     origins: tuple[str, ...]
+    images: tuple[str, ...]
     certificates: tuple[Certificate, ...]
     dated: datetime | None
     modified: datetime

@@ -88,15 +88,15 @@ def fetch(request: Request, progress: Progress, report: Report) -> None:
 
 
 def _pass_policy(request: Request, lock: Lock, progress: Progress, report: Report) -> Policy | None:
-    """Hold the lock, and the origins that the user adds to it, against the policy, if there is one."""
+    """Hold the lock, and what the user adds to it, against the policy, if there is one."""
     if request.policy is None:
         return None
     policy = load_policy(request.policy)
     report.inputs["policy"] = policy.sha256
-    added = tuple(
-        url for url in (*request.allow_origins, *request.alternatives.named) if not url.startswith(copy.DOCKER)
-    )
-    gate.enforce(policy, lock, request.lockfile, origins=added, dated=request.lock_date)
+    gate.enforce(
+        policy, lock, request.lockfile, origins=(*request.allow_origins, *request.alternatives.named),
+        images=sources.rewritten_images(lock, request.alternatives), dated=request.lock_date,
+    )  # fmt: skip
     progress.say(f"the lock keeps {policy.name}")
     return policy
 

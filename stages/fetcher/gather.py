@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from hermetic_rpm import cache as cache_store
 from hermetic_rpm.bar import Meter
+from stages.fetcher import pool
 from stages.fetcher.download import NobodyGivesError, Wanted
 from stages.fetcher.packages import Supply
 
@@ -29,19 +29,14 @@ def gather(supply: Supply, files: Collection[File], directory: Path) -> dict[Fil
         return {}
     failed: dict[File, str] = {}
     meter = Meter(files=len(files), size=sum(file.size for file in files))
-    with supply.progress.metered(meter), concurrent.futures.ThreadPoolExecutor(supply.workers) as pool:
-        try:
-            futures = {file: pool.submit(_bring, supply, file, directory / file.name, meter) for file in files}
-            for file, future in futures.items():
-                try:
-                    future.result()
-                    meter.file_done()
-                except NobodyGivesError as error:
-                    failed[file] = str(error)
-        except BaseException:
-            supply.downloader.end()
-            pool.shutdown(cancel_futures=True)
-            raise
+    with supply.progress.metered(meter), pool.threads(supply.workers, supply.downloader) as threads:
+        futures = {file: threads.submit(_bring, supply, file, directory / file.name, meter) for file in files}
+        for file, future in futures.items():
+            try:
+                future.result()
+                meter.file_done()
+            except NobodyGivesError as error:
+                failed[file] = str(error)
     return failed
 
 

@@ -14,7 +14,7 @@ from hermetic_rpm.errors import DownloadFailed, VerificationFailed
 from hermetic_rpm.files import sha256_of, writing_errors
 from hermetic_rpm.lock.model import Lock, Package
 from hermetic_rpm.progress import Progress
-from stages.fetcher import verify
+from stages.fetcher import pool, verify
 from stages.fetcher.download import Downloader, NobodyGivesError, Wanted
 
 INCOMPLETE = ".incomplete-rpms"
@@ -107,21 +107,16 @@ def _download(
 ) -> dict[Package, str | None]:
     """Get the files in parallel; returns who gave each (None: the cache), notes in ``failed`` what nobody gives."""
     given: dict[Package, str | None] = {}
-    with concurrent.futures.ThreadPoolExecutor(supply.workers) as pool:
-        try:
-            futures = {
-                pool.submit(_get, supply, package, urls[package], paths[package], meter): package for package in urls
-            }
-            for done in concurrent.futures.as_completed(futures):
-                try:
-                    given[futures[done]] = done.result()
-                    meter.file_done()
-                except NobodyGivesError as error:
-                    failed[futures[done]] = str(error)
-        except BaseException:
-            supply.downloader.end()
-            pool.shutdown(cancel_futures=True)
-            raise
+    with pool.threads(supply.workers, supply.downloader) as threads:
+        futures = {
+            threads.submit(_get, supply, package, urls[package], paths[package], meter): package for package in urls
+        }
+        for done in concurrent.futures.as_completed(futures):
+            try:
+                given[futures[done]] = done.result()
+                meter.file_done()
+            except NobodyGivesError as error:
+                failed[futures[done]] = str(error)
     return {package: given[package] for package in urls if package in given}
 
 

@@ -88,8 +88,7 @@ def image_locations(lock: Lock, more: Alternatives = NONE, *, registries: tuple[
     may be asked.  Raises `OriginRefused`.
     """
     config, digest = lock.lockfile.config, lock.lockfile.bootstrap.pull_digest
-    declared = (f"{copy.DOCKER}{config.bootstrap_image}",) if lock.sidecar is None else lock.sidecar.image.locations
-    remote = (*declared, *(url for location in declared for url in _rewritten(location, more.rewrites)))
+    remote = (*_declared_images(lock), *rewritten_images(lock, more))
     if lock.sidecar is None:
         remote = tuple(location for location in remote if places.image_is_below(location, registries, ()))
     carried = [layout.locate(directory, config.bootstrap_image, digest) for directory in more.directories]
@@ -114,6 +113,17 @@ def urls_of_file(
     rewritten = [url for original in declared for url in _rewritten(original, more.rewrites)]
     local = [f"file://{quote(str(path))}" for path in files.get(unquote(location.rpartition("/")[2]), ())]
     return tuple(dict.fromkeys((*declared, *rewritten, *local)))
+
+
+def rewritten_images(lock: Lock, more: Alternatives) -> tuple[str, ...]:
+    """Where the user's rewrites say that the image is as well."""
+    return tuple(url for location in _declared_images(lock) for url in _rewritten(location, more.rewrites))
+
+
+def _declared_images(lock: Lock) -> tuple[str, ...]:
+    if lock.sidecar is None:
+        return (f"{copy.DOCKER}{lock.lockfile.config.bootstrap_image}",)
+    return lock.sidecar.image.locations
 
 
 def _declared(lock: Lock, package: Package) -> tuple[str, ...]:

@@ -385,8 +385,9 @@ def test_a_key_that_was_swapped_is_refused(case: Case) -> None:
 # -- interruption -------------------------------------------------------------------------
 
 
-def test_an_interrupted_fetcher_ends_soon_and_says_so(case: Case) -> None:
-    case.server.faults = {path.name: ("status:503",) for path in case.files}
+@pytest.mark.parametrize("fault", ["status:503", "hang"])
+def test_an_interrupted_fetcher_ends_soon_and_says_so(case: Case, fault: str) -> None:
+    case.server.faults = {path.name: (fault,) for path in case.files}
     child = subprocess.Popen(case.room.command(), cwd=ROOT, stderr=subprocess.PIPE, text=True)
     while not case.server.asked:
         time.sleep(0.05)

@@ -118,6 +118,22 @@ def test_the_policys_origins_are_allowed_ones(tmp_path: Path, server: Counting) 
     assert len(server.asked) == 2
 
 
+@pytest.mark.promise("4.8", "what the user adds is held against the policy, too")
+def test_mirrors_and_registries_of_the_user_are_held_against_the_policy(tmp_path: Path, server: Counting) -> None:
+    served(tmp_path, server.url)
+    rules = policy(tmp_path, f"origins: ['{server.url}']\nimages: {{registries: [registry.example.com/os]}}")
+    code, said, _ = fetch(
+        tmp_path, *rules, "--mirror", "docker://registry.example.com/=docker://evil.example.org/", "--mirror",
+        f"{server.url}/=https://mirror.example.org/", "--fallback", "https://koji.example.org/{file}",
+        "--allow-origin", "docker://registry.example.com",
+    )  # fmt: skip
+    assert code == PolicyViolated.exit_code
+    assert "https://mirror.example.org/ is not allowed" in said
+    assert "https://koji.example.org/ is not allowed" in said
+    assert "docker://evil.example.org/" in said
+    assert server.asked == []
+
+
 @pytest.mark.promise("4.8", "a broken policy ends the fetcher before anything is fetched")
 def test_a_broken_policy_stops_everything(tmp_path: Path, server: Counting) -> None:
     served(tmp_path, server.url)
