@@ -1,4 +1,4 @@
-"""One HTTP request and its redirects: the adapter of requests.
+"""One HTTP request and its redirects: the adapter of urllib3.
 
 Nothing is taken from the environment but proxies; an origin that nobody declared is never
 asked, and what is secret goes to the host that it was given for.
@@ -8,25 +8,27 @@ from __future__ import annotations
 
 import email.utils
 import ssl
+import threading
 import time
 from collections.abc import Mapping
-from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
-import requests
 import urllib3
-from requests.adapters import HTTPAdapter
-from requests.utils import get_environ_proxies
+from urllib3 import exceptions
 
 from stages.fetcher.access import Access
-from stages.fetcher.origins import Origin, is_allowed
+from stages.fetcher.origins import Origin, is_allowed, origin_of
 
 CONNECT_SECONDS = 10
 REDIRECTS = 5
 WORTH_RETRYING = frozenset((408, 425, 429, 500, 502, 503, 504))
 OK, PARTIAL, RANGE_REFUSED = 200, 206, 416
+REDIRECTING = frozenset((301, 302, 303, 307, 308))
 
-_BROKEN = (requests.exceptions.RequestException, urllib3.exceptions.HTTPError)
+_UNREACHABLE = (
+    exceptions.NewConnectionError, exceptions.ConnectTimeoutError, exceptions.ProtocolError, exceptions.ProxyError
+)  # fmt: skip
 
 
 class WrongAnswerError(Exception):
@@ -49,19 +51,19 @@ class WrongAnswerError(Exception):
 class Answer:
     """What a server answered: its status (200, 206 or 416) and headers, and its body, read as it comes."""
 
-    def __init__(self, answer: requests.Response) -> None:
+    def __init__(self, answer: urllib3.BaseHTTPResponse) -> None:
         self._answer = answer
-        self.status = answer.status_code
+        self.status = answer.status
         self.headers: Mapping[str, str] = answer.headers
 
     def read(self, size: int) -> bytes:
         """At most so many bytes as soon as there are any; none at the end, which must be where it was promised."""
         try:
-            piece: bytes = self._answer.raw.read1(size)
-        except _BROKEN as error:
+            piece = self._answer.read1(size)
+        except exceptions.HTTPError as error:
             raise WrongAnswerError(_short(error), again=True) from error
-        if not piece and self._answer.raw.length_remaining:
-            raise WrongAnswerError(f"it ended {self._answer.raw.length_remaining} bytes early", again=True)
+        if not piece and self._answer.length_remaining:
+            raise WrongAnswerError(f"it ended {self._answer.length_remaining} bytes early", again=True)
         return piece
 
     def close(self) -> None:
@@ -73,81 +75,80 @@ class Transport:
     """Shared connections, kept alive; safe to use from several threads."""
 
     def __init__(self, *, workers: int, allowed: frozenset[Origin], access: Access, idle_seconds: float) -> None:
+        self._workers = workers
         self._allowed = allowed
         self._access = access
-        self._timeout = (min(CONNECT_SECONDS, idle_seconds), idle_seconds)
-        self._proxies: dict[tuple[str, str], dict[str, str]] = {}
-        self._session = requests.Session()
-        self._session.trust_env = False
-        self._session.mount("http://", HTTPAdapter(pool_maxsize=workers))
-        self._session.mount("https://", _TlsAdapter(access.trust, workers))
-        for origin, context in access.certified.items():
-            for port in {f":{origin.port}", "" if origin.port == 443 else f":{origin.port}"}:
-                self._session.mount(f"https://{origin.host}{port}/", _TlsAdapter(context, workers))
+        self._timeout = urllib3.Timeout(connect=min(CONNECT_SECONDS, idle_seconds), read=idle_seconds)
+        self._pools: dict[Origin, urllib3.PoolManager] = {}
+        self._lock = threading.Lock()
 
     def open(self, url: str, headers: Mapping[str, str]) -> Answer:
         """The answer to a GET; raises `WrongAnswerError` for any other status."""
         try:
             answer = self._follow(url, headers)
-        except requests.exceptions.SSLError as error:
+        except exceptions.SSLError as error:
             raise WrongAnswerError(f"TLS failed: {_short(error)}") from error
-        except requests.exceptions.ConnectionError as error:
+        except _UNREACHABLE as error:
             raise WrongAnswerError(_short(error), again=True, unreachable=True) from error
-        except _BROKEN as error:
+        except exceptions.HTTPError as error:
             raise WrongAnswerError(_short(error), again=True) from error
-        if answer.status_code in (OK, PARTIAL, RANGE_REFUSED):
+        if answer.status in (OK, PARTIAL, RANGE_REFUSED):
             return Answer(answer)
         answer.close()
         raise WrongAnswerError(
-            f"HTTP {answer.status_code}", again=answer.status_code in WORTH_RETRYING, after=_retry_after(answer)
-        )
+            f"HTTP {answer.status}", again=answer.status in WORTH_RETRYING, after=_retry_after(answer)
+        )  # fmt: skip
 
-    def _follow(self, url: str, headers: Mapping[str, str]) -> requests.Response:
+    def _follow(self, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
         for _ in range(REDIRECTS + 1):
             authorization = self._access.authorization(url)
             secret = {} if authorization is None else {"Authorization": authorization}
-            answer = self._session.get(
-                url, stream=True, timeout=self._timeout, allow_redirects=False, proxies=self._proxies_for(url),
-                headers={"Accept-Encoding": "identity", **headers, **secret},
+            answer = self._pool(origin_of(url)).request(
+                "GET", url, timeout=self._timeout, redirect=False, retries=False, preload_content=False,
+                decode_content=False, headers={"Accept-Encoding": "identity", **headers, **secret},
             )  # fmt: skip
-            if not answer.is_redirect:
+            location = answer.headers.get("location")
+            if location is None or answer.status not in REDIRECTING:
                 return answer
             answer.close()
-            url = urljoin(url, answer.headers["location"])
+            url = urljoin(url, location)
             if urlsplit(url).scheme not in ("http", "https") or not is_allowed(url, self._allowed):
                 shown = url.partition("?")[0]
                 raise WrongAnswerError(f"it redirects to {shown}, an origin that nobody declared")
         raise WrongAnswerError(f"it redirects more than {REDIRECTS} times")
 
-    def _proxies_for(self, url: str) -> dict[str, str]:
-        """What the environment says, looked up once for a host: requests reads all of it each time."""
-        host = urlsplit(url)[:2]
-        if host not in self._proxies:
-            self._proxies[host] = get_environ_proxies(url)
-        return self._proxies[host]
+    def _pool(self, origin: Origin) -> urllib3.PoolManager:
+        """The connections to an origin, which one TLS context and one proxy serve."""
+        with self._lock:
+            if origin not in self._pools:
+                context = self._access.certified.get(origin, self._access.trust)
+                self._pools[origin] = _connections(_proxy(origin), context, self._workers)
+            return self._pools[origin]
 
 
-class _TlsAdapter(HTTPAdapter):
-    """Connections of one TLS context; nothing else decides what is trusted."""
-
-    def __init__(self, context: ssl.SSLContext, workers: int) -> None:
-        self._context = context
-        super().__init__(pool_maxsize=workers)
-
-    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        """The pool of direct connections."""
-        super().init_poolmanager(*arguments, **options, ssl_context=self._context)
-
-    def proxy_manager_for(self, *arguments: Any, **options: Any) -> Any:
-        """The pool of connections through a proxy."""
-        return super().proxy_manager_for(*arguments, **options, ssl_context=self._context)
-
-    def cert_verify(self, conn: Any, *_arguments: Any) -> None:
-        """Leave to the context what requests would take from its own bundle."""
-        conn.cert_reqs = "CERT_REQUIRED"
+def _connections(proxy: str | None, context: ssl.SSLContext, workers: int) -> urllib3.PoolManager:
+    if proxy is None:
+        return urllib3.PoolManager(maxsize=workers, ssl_context=context)
+    login = urlsplit(proxy)
+    headers = {}
+    if login.username is not None:
+        name_and_password = f"{unquote(login.username)}:{unquote(login.password or '')}"
+        headers = urllib3.make_headers(proxy_basic_auth=name_and_password)
+    return urllib3.ProxyManager(
+        proxy, proxy_headers=headers, proxy_ssl_context=context, maxsize=workers, ssl_context=context
+    )
 
 
-def _retry_after(answer: requests.Response) -> float:
+def _proxy(origin: Origin) -> str | None:
+    """The proxy that the environment names for an origin."""
+    found = getproxies()
+    proxy = found.get(origin.scheme) or found.get("all")
+    if not proxy or proxy_bypass(f"{origin.host}:{origin.port}"):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _retry_after(answer: urllib3.BaseHTTPResponse) -> float:
     """The seconds that a server asks to wait, given as such or as a date."""
     text = answer.headers.get("retry-after", "").strip()
     if text.isdigit():

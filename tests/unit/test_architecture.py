@@ -17,7 +17,6 @@ LIBRARIES = {
     "license_expression": {"hermetic_rpm.licences"},
     "ruamel": {"hermetic_rpm.document"},
     "rpm_rs": {"hermetic_rpm.rpmfile_worker"},
-    "requests": {"stages.fetcher.transport"},
     # The resolver reads metadata, the fetcher writes it, and opens what repositories compressed in a worker of its own.
     "createrepo_c": {"stages.fetcher.merge", "stages.fetcher.repodata", "stages.resolver.metadata"},
     "podman": {"hermetic_rpm.runner.podman"},
