@@ -57,8 +57,10 @@ class Progress:
         self._write("warning", message)
 
     def error(self, message: str) -> None:
-        """Tell why the stage ends."""
-        self._write("error", message)
+        """Tell why the stage ends; several lines stay several."""
+        first, *rest = [message] if self.log_format == JSON else message.split("\n")
+        self._write("error", first)
+        self.lines(map(printable, rest))
 
     def output(self, line: str) -> None:
         """Hand on one line that another program printed."""

@@ -135,6 +135,15 @@ def test_package_code_cannot_steer_the_terminal() -> None:
     assert printable("G\u00f6del \u2713") == "G\u00f6del \u2713"
 
 
+def test_an_error_of_several_lines_is_told_in_several_lines() -> None:
+    stream = io.StringIO()
+    Progress(stage="builder", stream=stream).error("it differs:\n  a\x1b[2J\n  b")
+    assert stream.getvalue() == "builder: error: it differs:\n  a\ufffd[2J\n  b\n"
+    stream = io.StringIO()
+    Progress(stage="builder", stream=stream, log_format=JSON).error("one\ntwo")
+    assert json.loads(stream.getvalue())["message"] == "one\ntwo"
+
+
 def test_a_phase_that_runs_twice_is_summed_up() -> None:
     progress = Progress(stage="resolver", stream=io.StringIO())
     for _ in range(2):
