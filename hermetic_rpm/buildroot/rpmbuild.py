@@ -15,7 +15,7 @@ from pathlib import Path
 from hermetic_rpm import files
 from hermetic_rpm.buildroot import sandbox
 from hermetic_rpm.buildroot.commandlog import CommandLog
-from hermetic_rpm.buildroot.sandbox import MOCKBUILD_GID, MOCKBUILD_UID, Mount, Outcome, Preparation, Sandbox
+from hermetic_rpm.buildroot.sandbox import HOSTNAME, MOCKBUILD_GID, MOCKBUILD_UID, Mount, Outcome, Preparation, Sandbox
 from hermetic_rpm.errors import BuildTimeout, SpecFailed, WrongArchitecture
 
 HOME = "/builddir"
@@ -36,8 +36,9 @@ REPRODUCIBLE_MACROS: tuple[tuple[str, str | int], ...] = (
     ("%use_source_date_epoch_as_buildtime", "1"),
     ("%clamp_mtime_to_source_date_epoch", "1"),
     ("%build_mtime_policy", "clamp_to_source_date_epoch"),
+    ("%_buildhost", HOSTNAME),
 )
-"""Time stamps come from the changelog; the last is rpm 4.20's name for the one before it."""
+"""Time stamps come from the changelog (``build_mtime_policy`` is rpm 4.20's name for what stands above it)."""
 
 DYNAMIC = "rpmlib(DynamicBuildRequires)"
 UNMET_REQUIREMENTS = 11

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hermetic_rpm.buildroot.rpmbuild import preparations
 from hermetic_rpm.buildroot.sandbox import Outcome
 from hermetic_rpm.errors import BuildFailed, HermeticError, RequirementNotLocked
 from stages.builder.build import failure
@@ -27,3 +28,11 @@ def test_the_end_of_the_log_says_why(lines: tuple[str, ...], kind: type[Hermetic
     error = failure(Outcome(argv=("rpmbuild",), returncode=1, tail=lines), Path("x-1-1.src.rpm"))
     assert type(error) is kind
     assert says in error.reason
+
+
+@pytest.mark.parametrize(("given", "host"), [({}, "hermetic-rpm"), ({"%_buildhost": "builder.example.com"}, None)])
+def test_the_build_host_is_fixed_unless_the_lock_names_one(given: dict[str, str | int], host: str | None) -> None:
+    """A lock made by Mock names none."""
+    macros = next(entry for entry in preparations(tuple(given.items())) if entry.path.endswith("/.rpmmacros"))
+    lines = [line for line in macros.content.splitlines() if line.startswith("%_buildhost ")]
+    assert lines == [f"%_buildhost {host or given['%_buildhost']}"]
