@@ -1,7 +1,7 @@
-"""The subprocess of `rpmfile`: reads RPM files and prints one JSON line for each.
+"""The subprocess of `rpmfile` and `rpmdiff`: reads RPM files and prints one JSON line for each, or for a pair.
 
-A request (JSON on stdin) names paths and certificate files.  Memory is limited before the
-parser is loaded; a payload is hashed in pieces and never held.
+A request (JSON on stdin) names paths and certificate files, or two files to compare.  Memory is
+limited before the parser is loaded; a payload is hashed in pieces and never held.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ import json
 import resource
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hermetic_rpm.rpmdiff import Dump, Value
 
 MEMORY_BYTES = 1 << 30
 CPU_SECONDS = 300
@@ -83,12 +86,75 @@ def _holds(metadata: Any, verifier: Any) -> bool:
     return any(check.is_verified() for check in metadata.check_signatures(verifier).signatures)
 
 
+def compare(before: str, after: str) -> str:
+    """What `rpmdiff.answer` says of two files, or a problem."""
+    from hermetic_rpm import rpmdiff  # noqa: PLC0415 - the other requests do without
+
+    try:
+        return rpmdiff.answer(dump(before), dump(after))
+    except (RuntimeError, OSError, ValueError, MemoryError) as error:
+        return json.dumps({"problem": str(error) or type(error).__name__})
+
+
+def dump(path: str) -> Dump:
+    """Every tag and file of an RPM as text."""
+    import rpm_rs  # noqa: PLC0415 - loaded under the limits that main() sets
+
+    from hermetic_rpm.rpmdiff import Dump  # noqa: PLC0415 - the other requests do without
+
+    metadata = rpm_rs.PackageMetadata.open(path)
+    header = _tags(metadata.header, rpm_rs.Tag)
+    archive = header.get("PAYLOADSHA256ALT")
+    return Dump(
+        header=header,
+        signature=_tags(metadata.signature, rpm_rs.SignatureTag),
+        files={entry.path: _attributes(entry) for entry in metadata.file_entries()},
+        payload=_sha256_from(path, metadata.package_segment_offsets().payload),
+        archive=archive[0] if isinstance(archive, tuple) and archive else None,
+    )
+
+
+def _tags(header: Any, names: Any) -> dict[str, Value]:
+    known = {int(tag): tag.name for tag in names}
+    return {known.get(tag, f"TAG{tag}"): _value(value) for tag, value in header.get_all_entries().items()}
+
+
+def _value(value: Any) -> Value:
+    if isinstance(value, list):
+        return tuple(str(item) for item in value)
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def _attributes(entry: Any) -> dict[str, str]:
+    """What `rpm -qp --dump` tells of a file, and its capabilities."""
+    return {
+        "digest": "" if entry.digest is None else str(entry.digest.digest),
+        "size": str(entry.size),
+        "mode": f"{entry.mode.raw_mode:o}",
+        "owner": f"{entry.user}:{entry.group}",
+        "mtime": str(entry.modified_at),
+        "link": entry.linkto or "",
+        "device": str(entry.rdev),
+        "flags": str(int(entry.flags)),
+        "capabilities": entry.caps or "",
+    }
+
+
+def _sha256_from(path: str, offset: int) -> str:
+    with Path(path).open("rb") as stream:
+        stream.seek(offset)
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def main() -> None:
     """Answer one request."""
     request = json.load(sys.stdin)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if "compare" in request:
+        sys.stdout.write(compare(*request["compare"]) + "\n")
+        return
     import rpm_rs  # noqa: PLC0415
 
     verifiers = []
