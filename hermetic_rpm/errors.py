@@ -394,6 +394,36 @@ class StageFailed(HermeticError):
     default_solution = "Its last lines are above."
 
 
+# -- building again -----------------------------------------------------------------------
+
+
+class NotReproducible(HermeticError):
+    """A second build from the same inputs gave other bytes."""
+
+    exit_code = 90
+    default_solution = (
+        "Find out why the build writes what is named above: time, order of files, random numbers. "
+        "`--keep DIR` keeps the second build."
+    )
+
+
+class InputsDiffer(HermeticError):
+    """Lockfile, sidecar or source RPM are not those from which the results were built."""
+
+    exit_code = 91
+    default_solution = "Name the workspace and the source RPM of that build: --workspace DIR, --srpm FILE."
+
+
+class ResultsUnusable(HermeticError):
+    """The directory does not hold the results of a build that succeeded."""
+
+    exit_code = 92
+    default_solution = "Name the results directory of the builder, with its result.json."
+
+
+# -- the user -----------------------------------------------------------------------------
+
+
 class Interrupted(HermeticError):
     """The user pressed Ctrl-C or the process was asked to end."""
 

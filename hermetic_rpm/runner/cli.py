@@ -18,6 +18,7 @@ from hermetic_rpm.runner.pack_cli import pack, unpack
 from hermetic_rpm.runner.pipeline import Pipeline, load
 from hermetic_rpm.runner.plan import Plan, make_plan
 from hermetic_rpm.runner.policy_cli import policy
+from hermetic_rpm.runner.reproduce_cli import reproduce_command
 from hermetic_rpm.runner.service import podman_environment
 from hermetic_rpm.runner.summary import results, summary
 
@@ -90,3 +91,4 @@ cli.add_command(policy)
 cli.add_command(pack)
 cli.add_command(unpack)
 cli.add_command(cache)
+cli.add_command(reproduce_command)

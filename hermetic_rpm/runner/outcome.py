@@ -41,7 +41,7 @@ def judge(stage: StagePlan, code: int, *, out_of_memory: bool, shown: tuple[str,
     """
     if out_of_memory:
         raise StageFailed(f"The {stage.name} was killed: it used more memory than it may.", solution=_MEMORY)
-    result = read_result(stage)
+    result = read_result(stage.output, stage=stage.name, kind=stage.kind)
     if result is None and code == _KILLED:
         # Not every host tells podman when the kernel ran out of memory.
         raise StageFailed(f"The {stage.name} was killed (SIGKILL), most likely for lack of memory.", solution=_MEMORY)
@@ -55,11 +55,11 @@ def judge(stage: StagePlan, code: int, *, out_of_memory: bool, shown: tuple[str,
     return Outcome(outputs=tuple(sorted(outputs, key=lambda output: output.path)))
 
 
-def read_result(stage: StagePlan) -> dict[str, Any] | None:
-    """The valid ``result.json`` of a stage, or None if there is none; raises `StageFailed`."""
-    path = stage.output / RESULT_NAME
+def read_result(output: Path, *, stage: str, kind: str) -> dict[str, Any] | None:
+    """The valid ``result.json`` in a stage's output directory, or None if there is none; raises `StageFailed`."""
+    path = output / RESULT_NAME
     try:
-        with _open_below(stage.output, RESULT_NAME) as stream:
+        with _open_below(output, RESULT_NAME) as stream:
             content = stream.read(MAX_RESULT_BYTES + 1)
     except FileNotFoundError:
         return None
@@ -70,8 +70,8 @@ def read_result(stage: StagePlan) -> dict[str, Any] | None:
         shown = "\n  ".join(printable(line)[:MAX_LINE] for line in found[:20])
         raise StageFailed(f"{path} is not valid:\n  {shown}", solution=_UNTRUSTED)
     data: dict[str, Any] = document.data
-    if data["stage"] != stage.kind:
-        raise StageFailed(f"{path} is of a {data['stage']}, but {stage.name} is a {stage.kind}.", solution=_UNTRUSTED)
+    if data["stage"] != kind:
+        raise StageFailed(f"{path} is of a {data['stage']}, but {stage} is a {kind}.", solution=_UNTRUSTED)
     return data
 
 

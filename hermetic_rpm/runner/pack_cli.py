@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
-import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,13 +13,13 @@ import click
 from hermetic_rpm import files
 from hermetic_rpm.archive import artifact, contents, images, read, write
 from hermetic_rpm.archive.index import IMAGES, LOCK, PIPELINE, REPOSITORY, SRPM, Index
-from hermetic_rpm.errors import ArchiveUnavailable, OutputRefused
+from hermetic_rpm.errors import ArchiveUnavailable
 from hermetic_rpm.progress import Progress
 from hermetic_rpm.runner import pipeline as pipeline_file
+from hermetic_rpm.runner import place
 from hermetic_rpm.units import size
 
 STDIN = "-"
-_HIDDEN = ".incomplete-"
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
@@ -63,7 +60,7 @@ def pack(
     stages = pipeline_file.load(pipeline).stages
     lock = contents.check(workspace, srpm)
     voice.say(f"{workspace} is what its lock says: {len(lock.packages)} packages")
-    with _scratch(archive) as scratch:
+    with place.scratch(archive) as scratch:
         saved = () if without_images else images.save(tuple((s.name, s.image) for s in stages), scratch, voice.say)
         layout = scratch / IMAGES if saved else None
         sources = contents.sources(workspace, lock, srpm=srpm, pipeline=pipeline, images=layout)
@@ -88,8 +85,8 @@ def unpack(voice: Progress, archive: str, directory: Path, *, load_images: bool)
     ARCHIVE is a file, - for standard input, or an artifact such as docker://NAME@sha256:….
     DIRECTORY must not exist or be empty; it appears when everything was verified.
     """
-    _refuse_taken(directory)
-    with _scratch(directory) as scratch:
+    place.refuse_taken(directory)
+    with place.scratch(directory) as scratch:
         unpacked = scratch / "workspace"
         unpacked.mkdir()
         with _opened(archive, scratch) as stream:
@@ -97,25 +94,13 @@ def unpack(voice: Progress, archive: str, directory: Path, *, load_images: bool)
         lock = contents.check(unpacked, unpacked / SRPM / index.srpm)
         images.check(index.images, unpacked)
         _open_modes(unpacked)
-        _rename(unpacked, directory)
+        place.rename(unpacked, directory)
     if load_images:
         if not index.images:
             voice.warn(f"{archive} was packed without images")
         images.load(index.images, directory, voice.say)
     voice.say(_summary(index, directory, len(lock.packages)))
     click.echo(str(directory))
-
-
-@contextlib.contextmanager
-def _scratch(beside: Path) -> Iterator[Path]:
-    """A hidden directory on the file system of a path that is to be made, gone at the end, also where SIGTERM is it."""
-    scratch = files.scratch_directory(beside.absolute().parent, _HIDDEN)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        with files.writing_errors(beside):
-            yield scratch
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -130,24 +115,6 @@ def _opened(archive: str, scratch: Path) -> Iterator[IO[bytes]]:
         raise ArchiveUnavailable(f"{archive} cannot be read: {error.strerror}.") from error
     with stream:
         yield stream
-
-
-def _refuse_taken(directory: Path) -> None:
-    if not os.path.lexists(directory):
-        return
-    if directory.is_symlink() or not directory.is_dir() or any(directory.iterdir()):
-        raise OutputRefused(
-            f"{directory} is there already and not an empty directory.", solution="Name one that does not exist."
-        )
-
-
-def _rename(unpacked: Path, directory: Path) -> None:
-    try:
-        unpacked.replace(directory)
-    except OSError as error:
-        raise OutputRefused(
-            f"{directory} cannot be made: {error.strerror}.", solution="Name a directory that does not exist."
-        ) from error
 
 
 def _open_modes(directory: Path) -> None:
