@@ -7,7 +7,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -87,6 +87,21 @@ def hello(rootful: Engine, tmp_path_factory: pytest.TempPathFactory) -> Workspac
     made = workspace_at(rootful, tmp_path_factory.mktemp("hello") / "workspace")
     made.whole(sample("hello"))
     return made
+
+
+@pytest.fixture(scope="session")
+def built(rootful: Engine, hello: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Workspace]:
+    """Samples of the demo distribution, each built once for all tests that only look at what came out."""
+    made = {"hello": hello}
+
+    def whole(name: str) -> Workspace:
+        if name not in made:
+            workspace = workspace_at(rootful, tmp_path_factory.mktemp(name) / "workspace")
+            workspace.whole(sample(name))
+            made[name] = workspace
+        return made[name]
+
+    return whole
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -130,6 +131,20 @@ def rpm_query(rpm: Path, query: str) -> str:
         ["rpm", "-qp", "--nosignature", "--qf", query, rpm], check=True, text=True, stdout=subprocess.PIPE
     )
     return done.stdout
+
+
+def with_runner(engine: Engine, home: Path, **more: str) -> Engine:
+    """The same podman with `hermetic-rpm` on its path."""
+    path = f"{Path(sys.executable).parent}:{engine.environment['PATH']}"
+    return Engine(name=home.name, prefix=(), environment={**engine.environment, "PATH": path, **more}, home=home)
+
+
+def commands(how_to: str, name: str) -> str:
+    """The commands of a how-to that are marked with ``name``."""
+    text = (ROOT / "docs/how-to" / how_to).read_text()
+    found = re.search(rf"<!-- test: {name} -->\n```bash\n(.*?)```", text, re.DOTALL)
+    assert found is not None
+    return found[1]
 
 
 def runner(*arguments: str | Path, environment: dict[str, str], cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:

@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from containers import ROOT, Engine, Workspace, sample
+from containers import ROOT, Engine, Workspace, commands, sample, with_runner
 from hermetic_rpm.archive import images
 from hermetic_rpm.archive.index import IMAGES, StageImage
 
-TEXT = (ROOT / "docs/how-to/carry-a-build.md").read_text()
-
-
-def commands(name: str) -> str:
-    """The commands of the how-to that are marked with ``name``."""
-    found = re.search(rf"<!-- test: {name} -->\n```bash\n(.*?)```", TEXT, re.DOTALL)
-    assert found is not None
-    return found[1]
-
-
-def with_runner(engine: Engine, home: Path, **more: str) -> Engine:
-    """The same podman with `hermetic-rpm` on its path."""
-    path = f"{Path(sys.executable).parent}:{engine.environment['PATH']}"
-    return Engine(name=home.name, prefix=(), environment={**engine.environment, "PATH": path, **more}, home=home)
+HOW_TO = "carry-a-build.md"
 
 
 @pytest.fixture
@@ -56,10 +41,10 @@ def test_a_build_carried_away_gives_the_same_rpms(
     (here.home / "workspace").symlink_to(hello.path)
     shutil.copy(sample("hello"), here.home / "srpms")
     shutil.copy(ROOT / "pipeline.yaml", here.home)
-    here.run("bash", "-euc", commands("pack"), check=True)
+    here.run("bash", "-euc", commands(HOW_TO, "pack"), check=True)
     (here.home / "hello.tar").rename(elsewhere.home / "hello.tar")
 
-    elsewhere.run("bash", "-euc", commands("unpack"), check=True)
+    elsewhere.run("bash", "-euc", commands(HOW_TO, "unpack"), check=True)
     results = elsewhere.home / "hello/results"
     built = {path.name: path.read_bytes() for path in results.glob("*.rpm")}
     assert len(built) == 3
@@ -70,7 +55,7 @@ def test_a_build_carried_away_gives_the_same_rpms(
         assert here.run(*command, check=True).stdout == elsewhere.run(*command, check=True).stdout
 
     elsewhere.run("podman", "rmi", "--all", "--force", check=True)
-    elsewhere.run("bash", "-euc", commands("by hand"), check=True)
+    elsewhere.run("bash", "-euc", commands(HOW_TO, "by hand"), check=True)
     elsewhere.run("podman", "image", "exists", "localhost/hermetic-rpm/builder", check=True)
     assert not list(here.home.glob(".incomplete*"))
     assert not list(elsewhere.home.glob(".incomplete*"))

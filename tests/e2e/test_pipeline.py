@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from containers import DEMO, ROOT, TARGETS, Engine, Workspace, rpm_query, runner, sample, workspace_at
+from containers import DEMO, ROOT, TARGETS, Engine, Workspace, rpm_query, runner, sample
 
 SCRATCH = dict(zip(TARGETS, ("disk", "memory"), strict=True))
 
@@ -82,17 +83,17 @@ def test_two_rounds_of_generated_requirements(workspace: Workspace, target: str)
 
 @pytest.mark.promise("2.2", "the sample source RPMs build: C with autotools, C++ with CMake, Python, every oddity")
 @pytest.mark.parametrize("name", ["tinyxml2", "python-markupsafe", "demo-oddities-user"])
-def test_the_samples_build(workspace: Workspace, name: str) -> None:
-    workspace.whole(sample(name))
-    assert any(not path.name.endswith(".src.rpm") for path in workspace.rpms())
+def test_the_samples_build(built: Callable[[str], Workspace], name: str) -> None:
+    assert any(not path.name.endswith(".src.rpm") for path in built(name).rpms())
 
 
 @pytest.mark.promise("2.4", "the same inputs give the same RPMs, bit for bit, also on a second machine's workspace")
 @pytest.mark.parametrize("name", ["hello", "demo-dynamic"])  # with a changelog and without
-def test_a_second_build_gives_the_same_bytes(rootful: Engine, tmp_path: Path, name: str) -> None:
-    first_time, again = (workspace_at(rootful, tmp_path / place) for place in ("first", "again"))
-    for made in (first_time, again):
-        made.whole(sample(name))
+def test_a_second_build_gives_the_same_bytes(
+    workspace: Workspace, built: Callable[[str], Workspace], name: str
+) -> None:
+    first_time, again = built(name), workspace
+    again.whole(sample(name))
     for directory, pattern in (("lock", "buildroot_lock*.json"), ("results", "*.rpm")):
         first = {path.name: path.read_bytes() for path in (first_time.path / directory).glob(pattern)}
         second = {path.name: path.read_bytes() for path in (again.path / directory).glob(pattern)}
