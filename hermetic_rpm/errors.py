@@ -321,8 +321,8 @@ class SandboxRefused(HermeticError):
 
     exit_code = 70
     default_solution = (
-        "Allow nested user namespaces: podman's default seccomp profile does, Docker's does not. "
-        "See docs/reference/hosts.md for the setting of your host."
+        "Run `hermetic-rpm doctor`, or the same container with only --preflight as argument: "
+        "they say what forbids it, and the setting to change."
     )
 
 
@@ -351,6 +351,13 @@ class ToolMissing(HermeticError):
 
     exit_code = 74
     default_solution = "Run `make setup`."
+
+
+class PreflightFailed(HermeticError):
+    """The host refuses something without which a stage cannot work."""
+
+    exit_code = 75
+    default_solution = "Change the settings named above; docs/reference/hosts.md tells more."
 
 
 # -- archives -----------------------------------------------------------------------------

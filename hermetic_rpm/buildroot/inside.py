@@ -161,6 +161,11 @@ def enter_root(spec: dict[str, Any]) -> None:
         elif kind == "tmpfs":
             mount("tmpfs", inner_path(root, entry["target"], directory=True), "tmpfs", MS_NOSUID, "mode=1777")
     os.chdir(root)
+    pivot()
+
+
+def pivot() -> None:
+    """Make the working directory, a mount point, the only root there is."""
     if LIBC.syscall(ctypes.c_long(SYS_PIVOT_ROOT[os.uname().machine]), b".", b".") != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"pivot_root: {os.strerror(number)}")

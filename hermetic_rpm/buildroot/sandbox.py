@@ -8,6 +8,7 @@ code of the package (as ``mockbuild``: no capability, no network, nothing of the
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import sys
@@ -21,6 +22,7 @@ from hermetic_rpm.errors import SandboxRefused
 
 INSIDE = Path(__file__).with_name("inside.py")
 HOSTNAME = "hermetic-rpm"
+NAMESPACES = ("user", "mount", "ipc", "uts", "net", "pid")
 MOCKBUILD_UID = 1000
 MOCKBUILD_GID = 135
 
@@ -114,6 +116,17 @@ def unshare_command(*, network: bool, pid: bool) -> tuple[str, ...]:
     return ("unshare", *namespaces, "--")
 
 
+@functools.cache
+def require_namespaces() -> None:
+    """Make every namespace once, without ids; raises `SandboxRefused` where one of them is refused.
+
+    There ``unshare --map-users`` would never end: util-linux 2.41 leaves a child behind that waits for it.
+    """
+    done = process.run(("unshare", *(f"--{kind}" for kind in NAMESPACES), "--fork", "--", "true"), check=False)
+    if done.returncode != 0:
+        raise _refused(" ".join(done.tail))
+
+
 def specification(sandbox: Sandbox, argv: tuple[str, ...]) -> Specification:
     """What `run` will do, as a value; the two file descriptors are appended when it runs."""
     document = {
@@ -139,6 +152,7 @@ def run(sandbox: Sandbox, argv: tuple[str, ...], *, on_line: Callable[[str], Non
 
     Raises `SandboxRefused` with what the host said if the sandbox could not be made.
     """
+    require_namespaces()
     spec = specification(sandbox, argv)
     read_end, write_end = os.pipe()
     spec_handle = os.memfd_create("specification", 0)
@@ -156,7 +170,7 @@ def run(sandbox: Sandbox, argv: tuple[str, ...], *, on_line: Callable[[str], Non
             report = stream.read()
     outcome: dict[str, Any] = json.loads(report) if report else {"refused": "\n".join(done.tail) or "no answer"}
     if "refused" in outcome:
-        raise SandboxRefused(f"The host does not let an unprivileged sandbox be made: {outcome['refused']}.")
+        raise _refused(outcome["refused"])
     return Outcome(
         argv=argv,
         returncode=outcome["code"],
@@ -164,3 +178,7 @@ def run(sandbox: Sandbox, argv: tuple[str, ...], *, on_line: Callable[[str], Non
         tail=done.tail,
         left_behind=outcome["left_behind"],
     )
+
+
+def _refused(why: str) -> SandboxRefused:
+    return SandboxRefused(f"The host does not let an unprivileged sandbox be made: {why}.")

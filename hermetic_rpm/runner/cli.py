@@ -13,6 +13,7 @@ from hermetic_rpm import __version__
 from hermetic_rpm.progress import HUMAN, JSON, Progress
 from hermetic_rpm.runner import command, execute, parameters
 from hermetic_rpm.runner.cache_cli import cache
+from hermetic_rpm.runner.doctor_cli import doctor
 from hermetic_rpm.runner.lock_cli import lock
 from hermetic_rpm.runner.pack_cli import pack, unpack
 from hermetic_rpm.runner.pipeline import Pipeline, load
@@ -87,6 +88,7 @@ def _plan(pipeline: Pipeline, assignments: tuple[str, ...], log_format: str) -> 
     return make_plan(pipeline, parameters.resolve(pipeline, given, cwd=Path.cwd(), log_format=log_format))
 
 
+cli.add_command(doctor)
 cli.add_command(policy)
 cli.add_command(pack)
 cli.add_command(unpack)

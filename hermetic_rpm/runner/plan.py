@@ -117,6 +117,26 @@ def _stage(stage: Stage, pipeline: Pipeline, values: Mapping[str, str], exists: 
     )
 
 
+def preflight_plan(stage: Stage, arguments: tuple[str, ...]) -> StagePlan:
+    """The container of a stage with other arguments and none of its files, confined and limited as in a run."""
+    return StagePlan(
+        name=stage.name,
+        kind=stage.kind,
+        image=stage.image,
+        arguments=arguments,
+        network=stage.network,
+        capabilities=tuple(sorted(stage.capabilities)),
+        environment=(),
+        binds=(),
+        directories=(),
+        expects=(),
+        output=Path(),
+        memory=_bytes(stage.resources),
+        pids=stage.resources.pids,
+        cpus=stage.resources.cpus,
+    )
+
+
 def _in_memory(stage: Stage, values: Mapping[str, str]) -> bool:
     place = interpolate(stage.scratch, values)
     if place not in ("disk", "memory"):

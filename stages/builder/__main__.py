@@ -10,7 +10,10 @@ from hermetic_rpm import edge
 from stages.builder.build import Request, build
 
 
-@click.command(context_settings={"max_content_width": 100})
+@click.command(
+    context_settings={"max_content_width": 100},
+    epilog="With --preflight alone it says what the host allows, and which setting to change.",
+)
 @click.option("--srpm", type=click.Path(path_type=Path), required=True, help="The source RPM that was resolved.")
 @click.option(
     "--lockfile",
@@ -46,7 +49,7 @@ from stages.builder.build import Request, build
 )
 @click.option("--timeout", type=click.IntRange(min=1), default=None, help="Seconds that rpmbuild may take.")
 @edge.common_options
-def main(
+def command(
     srpm: Path, lockfile: Path, repository: Path, output: Path, scratch: Path, require_no_network: bool,
     allow_other_srpm: bool, timeout: int | None, expect: tuple[tuple[str, str], ...], log_format: str,
 ) -> None:  # fmt: skip
@@ -57,6 +60,11 @@ def main(
         expected=dict(expect),
     )  # fmt: skip
     edge.run("builder", output, log_format, lambda progress, report: build(request, progress, report))
+
+
+def main() -> None:
+    """The entry point of the image."""
+    edge.command_line("builder", command, network=False)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,10 @@ from hermetic_rpm import edge
 from stages.resolver.resolve import Request, resolve
 
 
-@click.command(context_settings={"max_content_width": 100})
+@click.command(
+    context_settings={"max_content_width": 100},
+    epilog="With --preflight alone it says what the host allows, and which setting to change.",
+)
 @click.option("--srpm", type=click.Path(path_type=Path), required=True, help="The source RPM.")
 @click.option("--target", required=True, help="Name of a target, or path of a target file.")
 @click.option(
@@ -48,7 +51,7 @@ from stages.resolver.resolve import Request, resolve
     help="Seconds that the spec's code may take each time it runs.",
 )
 @edge.common_options
-def main(
+def command(
     srpm: Path, target: str, targets: Path, output: Path, cache: Path | None, scratch: Path,
     timeout: int, expect: tuple[tuple[str, str], ...], log_format: str,
 ) -> None:  # fmt: skip
@@ -64,6 +67,11 @@ def main(
         expected=dict(expect),
     )
     edge.run("resolver", output, log_format, lambda progress, report: resolve(request, progress, report))
+
+
+def main() -> None:
+    """The entry point of the image."""
+    edge.command_line("resolver", command, network=True)
 
 
 if __name__ == "__main__":
