@@ -160,13 +160,14 @@ def _stream(
     return Completed(argv=argv, returncode=child.returncode, tail=tuple(tail))
 
 
-def run_worker(script: str | Path, request: object) -> Completed:
+def run_worker(script: str | Path, request: object, *, below: tuple[str, ...] = ()) -> Completed:
     """Run one of our own scripts in a Python of its own, with ``request`` as JSON on its standard input.
 
     For native parsers of hostile input: the script limits itself, and its crash is only its own.
+    ``below`` is a command such as ``unshare`` that starts it.
     """
     return run(
-        (sys.executable, "-P", script),
+        (*below, sys.executable, "-P", script),
         env={**SCRUBBED, "PYTHONPATH": ":".join(sys.path), "PYTHONDONTWRITEBYTECODE": "1"},
         stdin=json.dumps(request).encode(),
         check=False,

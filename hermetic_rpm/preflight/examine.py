@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -65,12 +64,7 @@ def _in_sandbox(place: Path) -> dict[str, Any]:
 
 def _answer(below: tuple[str, ...], request: dict[str, str]) -> dict[str, Any]:
     """What the script answers in a process of its own; ``refused`` if it never came to that."""
-    done = process.run(
-        (*below, sys.executable, "-P", SCRIPT),
-        env={**process.SCRUBBED, "PYTHONPATH": ":".join(sys.path), "PYTHONDONTWRITEBYTECODE": "1"},
-        stdin=json.dumps(request).encode(),
-        check=False,
-    )
+    done = process.run_worker(SCRIPT, request, below=below)
     if done.returncode != 0:
         return {"refused": " ".join(done.tail[-1:]) or f"ended with status {done.returncode}"}
     answer: dict[str, Any] = json.loads(done.stdout)

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from hermetic_rpm import process
-from hermetic_rpm.errors import HermeticError, StageFailed, ToolMissing
+from hermetic_rpm.errors import HermeticError, Interrupted, StageFailed, ToolMissing
 from hermetic_rpm.preflight import check, facts
 from hermetic_rpm.preflight.check import OK, REFUSED, Check, ok
 from hermetic_rpm.progress import JSON
@@ -47,7 +47,8 @@ def doctor(path: Path, *, as_json: bool) -> None:
     environment = podman_environment(pipeline.directory, os.environ)
     with listening() as events:
         checks = tuple(_checks(pipeline, environment, events))
-    for line in _as_json(checks) if as_json else _as_table(checks):
+    brief = _brief(checks, tuple(stage.name for stage in pipeline.stages))
+    for line in _as_json(checks) if as_json else _as_table(brief):
         click.echo(line)
     check.require(checks)
 
@@ -62,6 +63,8 @@ def _checks(pipeline: Pipeline, environment: Mapping[str, str], events: Events) 
             yield ok("podman's API", "answers")
             for stage in pipeline.stages:
                 yield from _stage_checks(preflight_plan(stage, ARGUMENTS), podman, events)
+    except Interrupted:
+        raise
     except HermeticError as error:
         yield _failed("podman's API", error)
 
@@ -69,12 +72,13 @@ def _checks(pipeline: Pipeline, environment: Mapping[str, str], events: Events) 
 def _stage_checks(stage: StagePlan, podman: Podman, events: Events) -> Iterator[Check]:
     try:
         podman.require_image(stage.image)
-        yield ok(f"{stage.name}: image", stage.image)
+        yield ok(f"image of the {stage.name}", stage.image)
         if stage.kind in SANDBOXED:
             yield from (named(stage.name, found) for found in _preflight(stage, podman, events))
+    except Interrupted:
+        raise
     except HermeticError as error:
-        events.check()
-        yield _failed(f"{stage.name}: container", error)
+        yield _failed(f"container of the {stage.name}", error)
 
 
 def _preflight(stage: StagePlan, podman: Podman, events: Events) -> tuple[Check, ...]:
@@ -146,6 +150,19 @@ def _text(path: Path) -> str:
 def _as_json(checks: tuple[Check, ...]) -> Iterator[str]:
     documents = [check.document(found) for found in checks]
     yield json.dumps({"refused": len(check.refused(checks)), "checks": documents}, indent=2, ensure_ascii=False)
+
+
+def _brief(checks: tuple[Check, ...], stages: tuple[str, ...]) -> tuple[Check, ...]:
+    """The checks with those of a stage's preflight that are well as one."""
+    kept = list(checks)
+    for stage in stages:
+        mine = [found for found in kept if found.name.startswith(f"{stage}: ")]
+        well = [found for found in mine if found.state == OK]
+        if well:
+            summary = ok(f"preflight of the {stage}", f"{len(well)} of {len(mine)} checks are well")
+            kept.insert(kept.index(mine[0]), summary)
+            kept = [found for found in kept if found not in well]
+    return tuple(kept)
 
 
 def _as_table(checks: tuple[Check, ...]) -> Iterator[str]:

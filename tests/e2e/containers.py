@@ -59,6 +59,7 @@ class Workspace:
     engine: Engine
     path: Path
     log: list[str] = field(default_factory=list)
+    options: tuple[str, ...] = ()
 
     def stage(
         self, stage: str, *arguments: str, mounts: tuple[str, ...] = (), options: tuple[str, ...] = ()
@@ -66,7 +67,8 @@ class Workspace:
         volumes = [part for mount in mounts for part in ("-v", mount)]
         return self.engine.run(
             "podman", "run", "--rm", "--read-only", "--hostname=hermetic-rpm", "--cap-drop=all",
-            f"--cap-add={CAPABILITIES[stage]}", "--security-opt=no-new-privileges", *options, *volumes,
+            f"--cap-add={CAPABILITIES[stage]}", "--security-opt=no-new-privileges", *self.options, *options,
+            *volumes,
             f"localhost/hermetic-rpm/{stage}", *arguments,
         )  # fmt: skip
 
