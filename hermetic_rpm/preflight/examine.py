@@ -50,7 +50,7 @@ def _try(place: Path) -> Attempts:
         steps=_attempts(steps),
         filtered=tuple(dict.fromkeys((*outside.get("filtered", ()), *steps.get("filtered", ())))),
         inner_label=outside.get("attempts", {}).get("user", {}).get("label", ""),
-        unshare=steps.get("refused", ""),
+        unshare=outside.get("refused") or steps.get("refused", ""),
     )
 
 

@@ -217,7 +217,9 @@ def _network(facts: Facts, *, expected: bool) -> Check:
         )
         return _check("network", WARNING, found, cause)
     if expected and not outside:
-        cause = advice.everywhere("There is no network, so only repositories that are directories can be read.", "none")
+        cause = advice.everywhere(
+            "Only repositories that are directories can be read.", "a network, if a repository is on a server"
+        )
         return _check("network", WARNING, found, cause)
     return ok("network", found)
 
