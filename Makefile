@@ -49,7 +49,7 @@ lint: setup ## check style, types and shell scripts
 	@$(VENV)/shellcheck .ci/run
 
 test: images distribution lint ## lint, then the unit, integration and end-to-end tests
-	@$(HOST) $(VENV)/python -m pytest --status build/status.md
+	@$(HOST) $(VENV)/python -m pytest --status=build/status.md
 
 status: test ## run all tests, and write docs/status.md from what they proved
 	@cp build/status.md docs/status.md
