@@ -23,12 +23,10 @@ import click
 from hermetic_rpm import __version__, result
 from hermetic_rpm.errors import DiskFull, HermeticError, Interrupted, LockMismatch, OutputRefused
 from hermetic_rpm.files import writing_errors
-from hermetic_rpm.preflight import check, examine
 from hermetic_rpm.progress import HUMAN, JSON, Progress, printable
 from hermetic_rpm.result import Output, Result
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
-PREFLIGHT = "--preflight"
 ROLES = ("srpm", "lockfile", "sidecar")
 
 
@@ -82,45 +80,6 @@ def common_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def command_line(stage: str, work: click.Command, *, network: bool) -> None:
-    """The stage's own command, or its preflight where that is asked for."""
-    (preflight_command(stage, network=network) if PREFLIGHT in sys.argv[1:] else work)()
-
-
-def preflight_command(stage: str, *, network: bool) -> click.Command:
-    """``--preflight``: try what the stage needs of the host; ``network`` says whether that is one of it."""
-
-    @click.command(context_settings={"max_content_width": 100})
-    @click.option(PREFLIGHT, "_asked", is_flag=True, help="Try what the stage needs of the host, and do nothing else.")
-    @click.option(
-        "--scratch",
-        type=click.Path(path_type=Path),
-        default=Path("/work"),
-        show_default=True,
-        help="Directory in which the stage would unpack and build.",
-    )
-    @click.option(
-        "--log-format",
-        type=click.Choice([HUMAN, JSON]),
-        default=HUMAN,
-        show_default=True,
-        help="How the checks are written to standard output.",
-    )
-    def command(scratch: Path, log_format: str, *, _asked: bool) -> None:
-        """Say what the host allows this container and, where it forbids something, the setting to change."""
-        try:
-            checks = examine.examine(scratch, network_expected=network)
-            lines = (check.line(stage, found) for found in checks) if log_format == JSON else check.lines(checks)
-            for line in lines:
-                click.echo(line)
-            check.require(checks)
-        except HermeticError as error:
-            _show(Progress(stage=stage, log_format=log_format), error)
-            sys.exit(error.exit_code)
-
-    return command
-
-
 def expect_srpm(found: str, expected: Mapping[str, str]) -> None:
     """Hold the source RPM against the checksum the caller was given; raises `LockMismatch`."""
     if expected.get("srpm", found) != found:
@@ -145,7 +104,7 @@ def run(stage: str, output: Path, log_format: str, work: Callable[[Progress, Rep
             raise
         error = DiskFull(f"No space left{f' for {caught.filename}' if caught.filename else ''}.")
     if error is not None:
-        _show(progress, error)
+        show(progress, error)
     _write_result(output, progress, report, error)
     if error is not None:
         _leave(error.exit_code)
@@ -174,7 +133,8 @@ def _prepare_output(output: Path) -> None:
         (output / result.RESULT_NAME).unlink(missing_ok=True)
 
 
-def _show(progress: Progress, error: HermeticError) -> None:
+def show(progress: Progress, error: HermeticError) -> None:
+    """Tell an error: the end of the log that shows it, the reason, what to do."""
     progress.tail(error.log_tail)
     for line in error.reason.splitlines():
         progress.error(printable(line))

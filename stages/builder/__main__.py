@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from hermetic_rpm import edge
+from hermetic_rpm.preflight import command as preflight
 from stages.builder.build import Request, build
 
 
@@ -64,7 +65,7 @@ def command(
 
 def main() -> None:
     """The entry point of the image."""
-    edge.command_line("builder", command, network=False)
+    preflight.command_line("builder", command, network=False)
 
 
 if __name__ == "__main__":

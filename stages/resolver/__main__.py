@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from hermetic_rpm import edge
+from hermetic_rpm.preflight import command as preflight
 from stages.resolver.resolve import Request, resolve
 
 
@@ -71,7 +72,7 @@ def command(
 
 def main() -> None:
     """The entry point of the image."""
-    edge.command_line("resolver", command, network=True)
+    preflight.command_line("resolver", command, network=True)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ LIBRARIES = {
     "podman": {"hermetic_rpm.runner.podman"},
     "urllib3": {"hermetic_rpm.runner.podman", "stages.fetcher.transport"},  # whose errors podman-py lets through
 }
-EDGES = {"hermetic_rpm.edge", *(f"stages.{stage}.__main__" for stage in STAGES)}
+EDGES = {"hermetic_rpm.edge", "hermetic_rpm.preflight.command", *(f"stages.{stage}.__main__" for stage in STAGES)}
 """Who may import click, besides the runner."""
 
 PROCESSES = {"hermetic_rpm.process", "hermetic_rpm.runner.service"}
@@ -144,6 +144,17 @@ def test_an_image_has_what_its_stage_imports() -> None:
         if stage == "builder":
             needed.discard("ruamel.yaml")  # only loaded where YAML is read: targets and policies, by the others
         assert needed == set(re.findall(r'"([A-Za-z0-9_.-]+)', line[1])), stage
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_an_image_holds_all_of_the_project_that_its_stage_reaches(stage: str) -> None:
+    """What Containerfile.containerignore keeps out, no module of the stage may import."""
+    lines = (ROOT / f"containers/{stage}/Containerfile.containerignore").read_text().splitlines()
+    kept_out = tuple(line.removesuffix(".py").replace("/", ".") for line in lines if line.startswith("hermetic_rpm/"))
+    assert kept_out
+    assert [
+        name for name in sorted(reached(f"stages.{stage}.__main__")) if any(within(name, out) for out in kept_out)
+    ] == []
 
 
 def reached(start: str) -> set[str]:
