@@ -125,9 +125,9 @@ def test_the_smallest_set_of_capabilities_is_enough_for_a_build(rootful: Engine,
 
 
 @FINDS
-def test_a_stage_on_a_host_that_refuses_namespaces_ends_and_says_so(hello: Workspace, tmp_path: Path) -> None:
+def test_a_stage_on_a_host_that_refuses_namespaces_ends_and_says_so(hello_copy: Workspace, tmp_path: Path) -> None:
     """Without a look beforehand ``unshare --map-users`` would hang there for good."""
-    made = replace(hello, options=("--timeout=120", without(tmp_path, "unshare")))
+    made = replace(hello_copy, options=("--timeout=120", without(tmp_path, "unshare")))
     done = made.build(sample("hello"))
     assert done.returncode == SANDBOX_REFUSED
     assert "--preflight" in done.stderr
