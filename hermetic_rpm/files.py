@@ -32,6 +32,11 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def is_file_with(path: Path, sha256: str) -> bool:
+    """Whether there is a regular file (and no link to one) with that sha256 (hex)."""
+    return path.is_file() and not path.is_symlink() and sha256_of(path) == sha256
+
+
 def write_atomically(path: Path, content: bytes | str) -> None:
     """Give ``content`` the name ``path``, replacing what was there, only once it is on the disk."""
     with atomic_writer(path) as stream:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from hermetic_rpm import __version__
@@ -40,14 +41,17 @@ class Result:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def output_of(directory: Path, path: Path) -> Output:
-    """Describe a finished file below ``directory``."""
-    return Output(path=str(path.relative_to(directory)), size=path.stat().st_size, sha256=sha256_of(path))
+def output_of(directory: Path, path: Path, sha256: str | None = None) -> Output:
+    """Describe a finished file below ``directory``, whose sha256 may be known."""
+    return Output(path=str(path.relative_to(directory)), size=path.stat().st_size, sha256=sha256 or sha256_of(path))
 
 
-def outputs_of(directory: Path, paths: Iterable[Path]) -> tuple[Output, ...]:
-    """Describe finished files below ``directory``, sorted by path."""
-    return tuple(sorted((output_of(directory, path) for path in paths), key=lambda output: output.path))
+def outputs_of(
+    directory: Path, paths: Iterable[Path], known: Mapping[Path, str] = MappingProxyType({})
+) -> tuple[Output, ...]:
+    """Describe finished files below ``directory``, sorted by path; ``known`` has the sha256 of those just hashed."""
+    found = (output_of(directory, path, known.get(path)) for path in paths)
+    return tuple(sorted(found, key=lambda output: output.path))
 
 
 def document(result: Result) -> dict[str, Any]:

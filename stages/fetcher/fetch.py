@@ -81,7 +81,9 @@ def fetch(request: Request, progress: Progress, report: Report) -> None:
         with progress.phase("sources"):
             report.facts["source_rpms"] = source_rpms.fetch(supply, request.alternatives, request.sources)
     report.outputs = outputs_of(
-        request.output, [path for path in _made(request.output, lock, directory) if path.is_file()]
+        request.output,
+        [path for path in _made(request.output, lock, directory) if path.is_file()],
+        {request.output / p.file_name: p.source.sha256 for p in lock.packages if p.source is not None},
     )
     report.facts["sidecar"] = lock.sidecar is not None
     report.summary = f"{len(lock.packages)} packages and the bootstrap image in {request.output}"

@@ -10,7 +10,7 @@ from hermetic_rpm import cache as cache_store
 from hermetic_rpm.bar import Meter
 from stages.fetcher import pool
 from stages.fetcher.download import NobodyGivesError, Wanted
-from stages.fetcher.packages import Supply
+from stages.fetcher.packages import Supply, obtain
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,10 +41,6 @@ def gather(supply: Supply, files: Collection[File], directory: Path) -> dict[Fil
 
 
 def _bring(supply: Supply, file: File, path: Path, meter: Meter) -> None:
-    cache = supply.cache
-    if cache is not None and cache_store.take(cache, file.sha256, file.size, path):
-        meter.kept(file.size)
-        return
-    supply.downloader.fetch(Wanted(urls=file.urls, sha256=file.sha256, size=file.size), path, meter.received)
-    if cache is not None:
-        cache_store.add(cache, path, file.sha256)
+    given = obtain(supply, Wanted(urls=file.urls, sha256=file.sha256, size=file.size), path, meter)
+    if given is not None and supply.cache is not None:
+        cache_store.add(supply.cache, path, file.sha256)

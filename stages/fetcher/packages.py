@@ -11,7 +11,7 @@ from pathlib import Path
 from hermetic_rpm import cache as cache_store
 from hermetic_rpm.bar import Meter
 from hermetic_rpm.errors import DownloadFailed, VerificationFailed
-from hermetic_rpm.files import sha256_of, writing_errors
+from hermetic_rpm.files import is_file_with, writing_errors
 from hermetic_rpm.lock.model import Lock, Package
 from hermetic_rpm.progress import Progress
 from stages.fetcher import pool, verify
@@ -41,7 +41,7 @@ def missing(output: Path, lock: Lock) -> tuple[Package, ...]:
     return tuple(
         package
         for package in lock.packages
-        if package.source is None or not _is_right(output / package.file_name, package.source.sha256)
+        if package.source is None or not is_file_with(output / package.file_name, package.source.sha256)
     )
 
 
@@ -122,13 +122,19 @@ def _download(
 
 def _get(supply: Supply, package: Package, urls: tuple[str, ...], path: Path, meter: Meter) -> str | None:
     source = package.source
-    cache = supply.cache
-    if source is not None and cache is not None and cache_store.take(cache, source.sha256, source.size, path):
-        meter.kept(source.size)
+    sha256, size = (None, None) if source is None else (source.sha256, source.size)
+    return obtain(supply, Wanted(urls=urls, sha256=sha256, size=size), path, meter)
+
+
+def obtain(supply: Supply, wanted: Wanted, path: Path, meter: Meter) -> str | None:
+    """Bring one file under ``path``; returns the address that gave it, or None if the cache had it.
+
+    Raises `NobodyGivesError`.
+    """
+    cache, sha256, size = supply.cache, wanted.sha256, wanted.size
+    if cache is not None and sha256 is not None and size is not None and cache_store.take(cache, sha256, size, path):
+        meter.kept(size)
         return None
-    wanted = Wanted(
-        urls=urls, sha256=None if source is None else source.sha256, size=None if source is None else source.size
-    )
     return supply.downloader.fetch(wanted, path, meter.received)
 
 
@@ -156,7 +162,3 @@ def _refuse(failed: Mapping[Package, str], problems: Mapping[Package, tuple[str,
         raise VerificationFailed("\n".join(("These packages are not what was locked:", *wrong, *more)))
     if nowhere:
         raise DownloadFailed("\n".join(("Nobody gives:", *nowhere)))
-
-
-def _is_right(path: Path, sha256: str) -> bool:
-    return path.is_file() and not path.is_symlink() and sha256_of(path) == sha256

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hermetic_rpm import made, rpmfile
 from hermetic_rpm.errors import DownloadFailed, OutputRefused, RepositoryExtraFile, SourceRpmUnknown, VerificationFailed
-from hermetic_rpm.files import sha256_of, writing_errors
+from hermetic_rpm.files import is_file_with, writing_errors
 from hermetic_rpm.lock.model import Lock, RepositorySource, SourceRpm
 from hermetic_rpm.rpmfile import Header
 from stages.fetcher import sources
@@ -64,7 +64,7 @@ def fetch(supply: Supply, alternatives: Alternatives, directory: Path) -> int:
     wanted = {entry.name: entry for entry in _sources(lock)}
     made.note(directory, _older(directory) | wanted.keys())
     made.remove(directory, sorted(_names(directory) - wanted.keys() - {made.MADE}))
-    missing = {entry for entry in wanted.values() if not _is_right(directory / entry.name, entry)}
+    missing = {entry for entry in wanted.values() if not is_file_with(directory / entry.name, entry.sha256)}
     supply.progress.say(f"{len(wanted)} source RPMs, {len(missing)} to fetch")
     waiting = directory / WAITING
     paths = {entry: (waiting if entry in missing else directory) / entry.name for entry in wanted.values()}
@@ -109,10 +109,6 @@ def _strangers(lock: Lock, directory: Path) -> list[str]:
     """What neither this lock names nor an earlier run left."""
     ours = {made.MADE, *_older(directory), *(entry.name for entry in _sources(lock))}
     return sorted(name for name in _names(directory) - ours if not name.startswith(".incomplete-"))
-
-
-def _is_right(path: Path, entry: SourceRpm) -> bool:
-    return path.is_file() and not path.is_symlink() and sha256_of(path) == entry.sha256
 
 
 def _file(
