@@ -95,6 +95,17 @@ def test_all_code_of_an_image_imports_with_its_own_dependencies_only(stage: str)
     assert "hermetic_rpm.process" in names
 
 
+def test_an_image_starts_python_from_compiled_code(stage: str) -> None:
+    """Bytecode that an image's fixed time stamps made stale would be compiled anew at each start."""
+    flags = ("--rm", "--network=none", "--read-only", "--env=PYTHONVERBOSE=1", "--entrypoint=python3")
+    done = subprocess.run(
+        ("podman", "run", *flags, image(stage), "-c", IMPORT_ALL),
+        env=engine.environment(), capture_output=True, text=True, check=True, timeout=300,
+    )  # fmt: skip
+    assert "code object from" in done.stderr
+    assert [line for line in done.stderr.splitlines() if "stale" in line] == []
+
+
 def test_an_image_starts_its_stage_and_says_what_it_is(stage: str) -> None:
     found = inspect(stage)
     config = found["Config"]
