@@ -145,7 +145,7 @@ def show(progress: Progress, error: HermeticError) -> None:
 def _write_result(output: Path, progress: Progress, report: Report, error: HermeticError | None) -> None:
     done = Result(
         stage=progress.stage, inputs=report.inputs, outputs=report.outputs if error is None else (),
-        timings=progress.timings, error=error, facts=report.facts,
+        timings=progress.timings, peaks=progress.peaks, error=error, facts=report.facts,
     )  # fmt: skip
     try:
         result.write(output, done)

@@ -29,6 +29,10 @@ SCRUBBED = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 """The environment of a command for which nobody says otherwise."""
 
 
+_LARGEST: list[int] = []
+"""Peak resident bytes of each command since `largest_process` was asked."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Completed:
     """How a command ended: its exit status, and what it printed as text."""
@@ -105,9 +109,24 @@ def _capture(
             except BaseException:
                 child.kill()
                 raise
+            _wait(child)
     text = out.decode(errors="replace")
     tail = tuple((err.decode(errors="replace").splitlines() or text.splitlines())[-TAIL_LINES:])
     return Completed(argv=argv, returncode=child.returncode, stdout=text, tail=tail)
+
+
+def _wait(child: subprocess.Popen[bytes]) -> None:
+    """Wait for a child, as `subprocess` does, and note the memory that it took."""
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    _LARGEST.append(usage.ru_maxrss << 10)
+
+
+def largest_process() -> int:
+    """Resident bytes of the largest process, its descendants included, that ended since this was last asked."""
+    largest = max(_LARGEST, default=0)
+    _LARGEST.clear()
+    return largest
 
 
 def _refuse_flood(argv: tuple[str, ...], size: int) -> None:
@@ -157,6 +176,7 @@ def _stream(
         except BaseException:
             child.kill()
             raise
+        _wait(child)
     return Completed(argv=argv, returncode=child.returncode, tail=tuple(tail))
 
 

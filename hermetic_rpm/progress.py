@@ -10,6 +10,7 @@ import collections
 import contextlib
 import json
 import os
+import resource
 import sys
 import threading
 import time
@@ -17,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TextIO
 
-from hermetic_rpm import bar
+from hermetic_rpm import bar, process
 from hermetic_rpm.process import TAIL_LINES
 
 HUMAN = "human"
@@ -33,7 +34,7 @@ SAID_EVERY_SECONDS, SAID_EVERY_FRACTION = 15.0, 0.1
 
 @dataclass(kw_only=True, slots=True)
 class Progress:
-    """The voice of one stage and the record of its phases (seconds by phase, in order).
+    """The voice of one stage and the record of its phases: seconds, and the bytes of the largest process.
 
     Lines and the bar of a download may come from several threads: they do not mix.
     """
@@ -42,6 +43,7 @@ class Progress:
     log_format: str = HUMAN
     stream: TextIO = field(default_factory=lambda: sys.stderr)
     timings: dict[str, float] = field(default_factory=dict)
+    peaks: dict[str, int] = field(default_factory=dict)
     shown: collections.deque[str] = field(default_factory=lambda: collections.deque(maxlen=TAIL_LINES))
     clock: Callable[[], float] = time.monotonic
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
@@ -135,12 +137,18 @@ class Progress:
 
     @contextlib.contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Time what happens inside under ``name``."""
+        """Record under ``name`` how long it takes what happens inside, and its largest process.
+
+        That is a command that ended in it, or the stage itself with its peak until then.
+        """
         started = time.monotonic()
+        process.largest_process()
         try:
             yield
         finally:
             self.timings[name] = round(self.timings.get(name, 0.0) + time.monotonic() - started, 3)
+            own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+            self.peaks[name] = max(self.peaks.get(name, 0), process.largest_process(), own)
 
     def _write(self, level: str, message: str) -> None:
         self.lines(

@@ -37,6 +37,7 @@ class Result:
     inputs: Mapping[str, str]
     outputs: tuple[Output, ...] = ()
     timings: Mapping[str, float]
+    peaks: Mapping[str, int] = field(default_factory=dict)
     error: HermeticError | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
 
@@ -65,6 +66,7 @@ def document(result: Result) -> dict[str, Any]:
         "inputs": dict(result.inputs),
         "outputs": [{"path": o.path, "size": o.size, "sha256": o.sha256} for o in result.outputs],
         "timings_seconds": dict(result.timings),
+        "peak_memory_bytes": dict(result.peaks),
         "facts": dict(result.facts),
     }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import importlib.util
 import json
 import os
 import sys
@@ -127,6 +128,13 @@ def require_namespaces() -> None:
         raise _refused(" ".join(done.tail))
 
 
+@functools.cache
+def inside_command() -> tuple[str, ...]:
+    """What runs `inside`: its compiled code where the image has that, since a script is compiled at each start."""
+    compiled = Path(importlib.util.cache_from_source(str(INSIDE)))
+    return (sys.executable, "-I", str(compiled if compiled.is_file() else INSIDE))
+
+
 def specification(sandbox: Sandbox, argv: tuple[str, ...]) -> Specification:
     """What `run` will do, as a value; the two file descriptors are appended when it runs."""
     document = {
@@ -143,7 +151,7 @@ def specification(sandbox: Sandbox, argv: tuple[str, ...]) -> Specification:
         "limits": dict(sandbox.limits),
         "timeout": sandbox.timeout,
     }
-    outer = (*unshare_command(network=sandbox.network, pid=sandbox.uid == 0), sys.executable, "-I", str(INSIDE))
+    outer = (*unshare_command(network=sandbox.network, pid=sandbox.uid == 0), *inside_command())
     return Specification(argv=outer, document=document)
 
 
@@ -177,6 +185,13 @@ def run(sandbox: Sandbox, argv: tuple[str, ...], *, on_line: Callable[[str], Non
         stdout=done.stdout,
         tail=done.tail,
         left_behind=outcome["left_behind"],
+    )
+
+
+def remove(*trees: Path) -> None:
+    """Remove trees whose files belong to any id of the container's range, as nobody but their own root can."""
+    process.run(
+        (*unshare_command(network=True, pid=False), "rm", "-rf", "--one-file-system", "--", *trees), check=False
     )
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-import shutil
 import socket
 from collections.abc import Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -53,10 +53,11 @@ def build(request: Request, progress: Progress, report: Report) -> None:
         with log.phase("check"):
             lock, image = _check(request, report, progress)
         scratch = files.scratch_directory(request.scratch, "build-")
-        try:
-            _build(request, lock, image, scratch, log, report)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            try:
+                _build(request, lock, image, scratch, log, report, beside)
+            finally:
+                sandbox.remove(scratch)
 
 
 def _check(request: Request, report: Report, progress: Progress) -> tuple[Lock, Image]:
@@ -75,9 +76,7 @@ def _check(request: Request, report: Report, progress: Progress) -> tuple[Lock, 
     rpmfile.check_source_rpm(request.srpm)
     report.inputs["srpm"] = _source_rpm(request, lock, report, progress)
     expect_srpm(report.inputs["srpm"], request.expected)
-    image = repository.check(lock, request.repository)
-    report.facts["repository_equals_lock"] = True
-    return lock, image
+    return lock, repository.check_image(lock, request.repository)
 
 
 def _source_rpm(request: Request, lock: Lock, report: Report, progress: Progress) -> str:
@@ -92,10 +91,16 @@ def _source_rpm(request: Request, lock: Lock, report: Report, progress: Progress
     return found
 
 
-def _build(request: Request, lock: Lock, image: Image, scratch: Path, log: Logs, report: Report) -> None:
+def _build(
+    request: Request, lock: Lock, image: Image, scratch: Path, log: Logs, report: Report, beside: Executor
+) -> None:
+    """What can wait for nothing else runs ``beside``: the image unpacked while packages are hashed, and its end."""
     progress = log.progress
     with log.phase("unpack"):
-        unpack.unpack(image, scratch / "bootstrap", scratch / "unpack", say=progress.say)
+        unpacked = beside.submit(unpack.unpack, image, scratch / "bootstrap", scratch / "unpack", say=progress.say)
+        repository.check_files(lock, request.repository)
+        report.facts["repository_equals_lock"] = True
+        unpacked.result()
     boot = Bootstrap(root=scratch / "bootstrap", buildroot=scratch / "buildroot", log=log.root)
     boot.buildroot.mkdir()
     with log.phase("buildroot"):
@@ -104,6 +109,7 @@ def _build(request: Request, lock: Lock, image: Image, scratch: Path, log: Logs,
         report.facts["buildroot_equals_lock"] = True
         logs.write_installed(request.output, lock)
         logs.write_hardware(request.output)
+    beside.submit(sandbox.remove, boot.root)
     package = PackageRoom(
         root=boot.buildroot, architecture=lock.lockfile.config.target_arch, log=log.build, echo=progress.output,
         timeout=request.timeout, mounts=(sandbox.bind(request.repository, REPOSITORY, read_only=True),),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,12 @@ def test_a_flood_is_ended_and_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         process.run(("yes",))
     quiet = process.run(("sh", "-c", "head -c 9000000 /dev/zero >&2"))
     assert quiet.stdout == ""
+
+
+def test_the_largest_process_is_that_of_the_commands_since_it_was_last_asked() -> None:
+    large = (sys.executable, "-c", "block = bytearray(b'x') * (200 << 20)")
+    process.largest_process()
+    process.run((sys.executable, "-c", "import subprocess, sys; subprocess.run(sys.argv[1:], check=True)", *large))
+    process.run(("true",), on_line=lambda _: None)
+    assert 200 << 20 < process.largest_process() < 400 << 20
+    assert process.largest_process() == 0
