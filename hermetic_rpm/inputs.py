@@ -56,11 +56,14 @@ def is_role(text: str) -> bool:
 
 def entries(root: Path) -> tuple[Entry, ...]:
     """Everything below ``root``, sorted by the bytes of its path; raises `InputRefused`."""
-    if not root.is_dir():
-        raise InputRefused(f"{root} is no directory.")
     found = []
-    for directory, names, others in os.walk(root, onerror=_unreadable):
-        found += [_entry(root, Path(directory, name)) for name in (*names, *others)]
+    try:
+        if not root.is_dir():
+            raise InputRefused(f"{root} is no directory.")
+        for directory, names, others in os.walk(root, onerror=_unreadable):
+            found += [_entry(root, Path(directory, name)) for name in (*names, *others)]
+    except PermissionError as error:
+        raise _refused(error) from error
     return tuple(sorted(found, key=lambda entry: os.fsencode(entry.path)))
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import socket
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -141,6 +143,23 @@ def test_links_that_lead_in_circles_or_nowhere_inside_are_kept(tree: Path) -> No
 def test_what_is_no_directory_is_refused(tree: Path, tmp_path: Path, name: str) -> None:
     with pytest.raises(InputRefused, match="is no directory"):
         inputs.digest(tmp_path / name)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize(("closed", "mode"), [("", 0), ("deps", 0), ("deps", 0o600), ("deps/run", 0)])
+def test_what_an_ordinary_user_cannot_read_is_refused(tree: Path, closed: str, mode: int) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o755)
+        root = Path(shutil.copytree(tree, Path(place, "tree"), symlinks=True))
+        for path in (root, *root.rglob("*")):
+            os.chown(path, 65534, 65534, follow_symlinks=False)
+        (root / closed).chmod(mode)
+        os.seteuid(65534)
+        try:
+            with pytest.raises(InputRefused, match="cannot be read: Permission denied"):
+                inputs.digest(root)
+        finally:
+            os.seteuid(0)
 
 
 def test_what_is_taken_is_the_same_for_whoever_took_it(tree: Path, tmp_path: Path) -> None:
