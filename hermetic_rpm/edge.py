@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 import sys
 import threading
@@ -20,9 +21,10 @@ from typing import Any, NoReturn
 
 import click
 
-from hermetic_rpm import __version__, result
+from hermetic_rpm import __version__, inputs, result
 from hermetic_rpm.errors import DiskFull, HermeticError, Interrupted, LockMismatch, OutputRefused
 from hermetic_rpm.files import writing_errors
+from hermetic_rpm.inputs import Input
 from hermetic_rpm.progress import HUMAN, JSON, Progress, printable
 from hermetic_rpm.result import Output, Result
 
@@ -44,13 +46,29 @@ class Expectation(click.ParamType[tuple[str, str]]):
     """``ROLE=SHA256``: what the caller says an input must be."""
 
     name = "role=sha256"
+    roles: tuple[str, ...] = ROLES
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
         """Split and check one expectation."""
         role, _, digest = value.partition("=")
-        if role not in ROLES or len(digest) != 64 or set(digest) - set("0123456789abcdef"):
-            self.fail(f"{value!r} is not ROLE=SHA256 with a role of {', '.join(ROLES)}", param, ctx)
+        known = role in self.roles or inputs.is_role(role)
+        if not known or re.fullmatch("[0-9a-f]{64}", digest) is None:
+            roles = ", ".join((*self.roles, f"{inputs.ROLE}NAME"))
+            self.fail(f"{value!r} is not ROLE=SHA256 with a role of {roles}", param, ctx)
         return role, digest
+
+
+class LockedInput(click.ParamType[Input]):
+    """``NAME=DIRECTORY``: a further input."""
+
+    name = "name=directory"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Input:
+        """Split and check one input."""
+        name, separator, directory = value.partition("=")
+        if not separator or not directory or not inputs.NAME.fullmatch(name):
+            self.fail(f"{value!r} is not NAME=DIRECTORY with a name of letters, digits, '.', '_' and '-'", param, ctx)
+        return Input(name=name, directory=Path(directory))
 
 
 class Date(click.ParamType[datetime]):
@@ -74,10 +92,18 @@ def common_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--log-format", type=click.Choice([HUMAN, JSON]), default=HUMAN, show_default=True,
                      help="How progress is written to standard error."),
         click.option("--expect", type=Expectation(), multiple=True,
-                     help="Refuse an input whose sha256 differs (srpm, lockfile, sidecar)."),
+                     help="Refuse an input whose sha256 differs (srpm, lockfile, sidecar, input:NAME)."),
     ):  # fmt: skip
         command = option(command)
     return command
+
+
+def input_option(command: Callable[..., None]) -> Callable[..., None]:
+    """The option of those that let package code read further inputs."""
+    return click.option(
+        "--input", "given", type=LockedInput(), multiple=True, metavar="NAME=DIRECTORY",
+        help=f"Let the package read a copy of DIRECTORY at {inputs.PLACE}/NAME, and record its sha256.",
+    )(command)  # fmt: skip
 
 
 def expect_srpm(found: str, expected: Mapping[str, str]) -> None:
@@ -90,6 +116,7 @@ def run(stage: str, output: Path, log_format: str, work: Callable[[Progress, Rep
     """Do the work of a stage, say how it ended, write ``result.json``, exit."""
     progress = Progress(stage=stage, log_format=log_format)
     report = Report()
+    os.umask(0o022)  # whatever the container's: package code is another user and must be able to look
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, _interrupt)
     error: HermeticError | None = None

@@ -360,6 +360,23 @@ class PreflightFailed(HermeticError):
     default_solution = "Change the settings named above; docs/reference/hosts.md tells more."
 
 
+# -- further inputs -----------------------------------------------------------------------
+
+
+class InputRefused(HermeticError):
+    """A further input is no directory, or holds what cannot be locked."""
+
+    exit_code = 78
+    default_solution = "Give a directory of files, directories and relative links that stay inside, all readable."
+
+
+class InputMismatch(HermeticError):
+    """A further input is missing, or not the one that was expected."""
+
+    exit_code = 79
+    default_solution = "Find out who changed it; if that is wanted, `hermetic-rpm hash DIRECTORY` says what to expect."
+
+
 # -- archives -----------------------------------------------------------------------------
 
 
@@ -415,10 +432,10 @@ class NotReproducible(HermeticError):
 
 
 class InputsDiffer(HermeticError):
-    """Lockfile, sidecar or source RPM are not those from which the results were built."""
+    """Lockfile, sidecar, source RPM or a further input are not those from which the results were built."""
 
     exit_code = 91
-    default_solution = "Name the workspace and the source RPM of that build: --workspace DIR, --srpm FILE."
+    default_solution = "Name what that build had: --workspace DIR, --srpm FILE, --input NAME=DIR."
 
 
 class ResultsUnusable(HermeticError):

@@ -44,16 +44,29 @@ FAMILIES = (1, 2, 10, 16, 38)
 """AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_ALG."""
 
 IO_URING_SETUP, X32 = 425, 0x40000000
+X86_KEYS, I386_KEYS, ARM_KEYS = (248, 249, 250), (286, 287, 288), (309, 310, 311)
+PPC_KEYS, S390_KEYS, GENERIC_KEYS = (269, 270, 271), (278, 279, 280), (217, 218, 219)
+"""add_key, request_key and keyctl: keyrings belong to a user of the host, whatever the namespaces."""
+
 SYSTEM_CALLS = {
     "x86_64": (
-        (0xC000003E, (41, 53, X32 | 41, X32 | 53), (IO_URING_SETUP, X32 | IO_URING_SETUP)),
-        (0x40000003, (359, 360), (102, IO_URING_SETUP)),
+        (
+            0xC000003E, (41, 53, X32 | 41, X32 | 53),
+            (IO_URING_SETUP, X32 | IO_URING_SETUP, *X86_KEYS, *(X32 | call for call in X86_KEYS)),
+        ),
+        (0x40000003, (359, 360), (102, IO_URING_SETUP, *I386_KEYS)),
     ),
-    "aarch64": ((0xC00000B7, (198, 199), (IO_URING_SETUP,)), (0x40000028, (281, 288), (102, IO_URING_SETUP))),
-    "ppc64le": ((0xC0000015, (326, 333), (102, IO_URING_SETUP)),),
-    "s390x": ((0x80000016, (359, 360), (102, IO_URING_SETUP)), (0x00000016, (359, 360), (102, IO_URING_SETUP))),
-    "riscv64": ((0xC00000F3, (198, 199), (IO_URING_SETUP,)),),
-}
+    "aarch64": (
+        (0xC00000B7, (198, 199), (IO_URING_SETUP, *GENERIC_KEYS)),
+        (0x40000028, (281, 288), (102, IO_URING_SETUP, *ARM_KEYS)),
+    ),
+    "ppc64le": ((0xC0000015, (326, 333), (102, IO_URING_SETUP, *PPC_KEYS)),),
+    "s390x": (
+        (0x80000016, (359, 360), (102, IO_URING_SETUP, *S390_KEYS)),
+        (0x00000016, (359, 360), (102, IO_URING_SETUP, *S390_KEYS)),
+    ),
+    "riscv64": ((0xC00000F3, (198, 199), (IO_URING_SETUP, *GENERIC_KEYS)),),
+}  # fmt: skip
 """By machine: AUDIT_ARCH, the calls that make sockets (socket, socketpair), the calls that are refused."""
 
 UNSIGNALLED = 65533
@@ -114,7 +127,7 @@ def bind(root: str, entry: dict[str, Any]) -> None:
     if entry.get("read_only"):
         kept = os.statvfs(path).f_flag
         flags = sum(flag for bit, flag in KEPT_FLAGS.items() if kept & bit)
-        mount("none", path, None, MS_REMOUNT | MS_BIND | MS_RDONLY | flags)
+        mount("none", path, None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | flags)
 
 
 def devices(root: str, target: str) -> None:
@@ -240,8 +253,8 @@ def set_limits(limits: dict[str, int]) -> None:
         resource.setrlimit(number, (value, value))
 
 
-def socket_filter(machine: str) -> bytes:
-    """A seccomp filter (struct sock_filter[]) that lets only sockets of the network namespace be made.
+def call_filter(machine: str) -> bytes:
+    """A seccomp filter (struct sock_filter[]): only sockets of the network namespace, and no keyrings.
 
     AF_VSOCK reaches the hypervisor from any network namespace.  io_uring makes sockets without
     the system call, and 32-bit ``socketcall`` hides the family from a filter: both are refused.
@@ -261,9 +274,9 @@ def socket_filter(machine: str) -> bytes:
     return b"".join(struct.pack("=HBBI", *step) for step in program)
 
 
-def refuse_sockets(machine: str) -> None:
-    """Install `socket_filter` for this process and all it starts."""
-    code = socket_filter(machine)
+def filter_calls(machine: str) -> None:
+    """Install `call_filter` for this process and all it starts."""
+    code = call_filter(machine)
     instructions = ctypes.create_string_buffer(code, len(code))
     program = ctypes.create_string_buffer(struct.pack("@HP", len(code) // 8, ctypes.addressof(instructions)))
     if LIBC.prctl(PR_SET_SECCOMP, ctypes.c_ulong(SECCOMP_MODE_FILTER), program, 0, 0) != 0:
@@ -281,14 +294,15 @@ def drop_everything(uid: int, gid: int) -> None:
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
     prctl(PR_SET_NO_NEW_PRIVS, 1)
-    refuse_sockets(os.uname().machine)
+    filter_calls(os.uname().machine)
 
 
 def execute(spec: dict[str, Any]) -> None:
     """In the child: give up everything and become the command."""
     os.setsid()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM, signal.SIGPIPE, signal.SIGHUP):
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     null = os.open("/dev/null", os.O_RDONLY)
     os.dup2(null, 0)
     os.closerange(3, 65536)

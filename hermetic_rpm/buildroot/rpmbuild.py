@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hermetic_rpm import files
+from hermetic_rpm import files, inputs
 from hermetic_rpm.buildroot import sandbox
 from hermetic_rpm.buildroot.commandlog import CommandLog
 from hermetic_rpm.buildroot.sandbox import HOSTNAME, MOCKBUILD_GID, MOCKBUILD_UID, Mount, Outcome, Preparation, Sandbox
@@ -60,6 +60,13 @@ class PackageRoom:
     timeout: int | None = None
     source_date: int | None = None
     mounts: tuple[Mount, ...] = ()
+
+
+def input_mounts(directory: Path) -> tuple[Mount, ...]:
+    """The mounts that show package code each further input below ``directory`` (`hermetic_rpm.inputs.take`)."""
+    return tuple(
+        sandbox.bind(path, f"{inputs.PLACE}/{path.name}", read_only=True) for path in sorted(directory.iterdir())
+    )
 
 
 def environment(source_date: int | None) -> tuple[tuple[str, str], ...]:

@@ -10,10 +10,12 @@ from typing import Any
 import click
 
 from hermetic_rpm import __version__
+from hermetic_rpm.inputs import Input
 from hermetic_rpm.progress import HUMAN, JSON, Progress
 from hermetic_rpm.runner import command, execute, parameters
 from hermetic_rpm.runner.cache_cli import cache
 from hermetic_rpm.runner.doctor_cli import doctor
+from hermetic_rpm.runner.input_options import hash_command, hashed, input_options, with_inputs
 from hermetic_rpm.runner.lock_cli import lock
 from hermetic_rpm.runner.pack_cli import pack, unpack
 from hermetic_rpm.runner.pipeline import Pipeline, load
@@ -37,7 +39,7 @@ _log_format = click.option(
 
 
 def _planned(function: Callable[..., None]) -> Callable[..., Any]:
-    return _pipeline(_assignments(_log_format(function)))
+    return _pipeline(_assignments(input_options(_log_format(function))))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -52,11 +54,15 @@ cli.add_command(lock)
 @cli.command()
 @_planned
 @click.pass_obj
-def run(voice: Progress, path: Path, assignments: tuple[str, ...], log_format: str) -> None:
+def run(
+    voice: Progress, path: Path, assignments: tuple[str, ...], given: tuple[Input, ...],
+    expect: tuple[tuple[str, str], ...], log_format: str,
+) -> None:  # fmt: skip
     """Run the pipeline; the paths of the RPMs come on stdout, everything else on stderr."""
     voice.log_format = log_format
     pipeline = load(path)
     plan = _plan(pipeline, assignments, JSON)  # whatever the user reads: the runner has to understand it
+    plan = with_inputs(plan, hashed(given, dict(expect)))
     environment = podman_environment(pipeline.directory, os.environ)
     report = execute.run(plan, podman_environment=environment, voice=voice)
     for line in summary(report):
@@ -75,11 +81,14 @@ def validate(path: Path) -> None:
 
 @cli.command()
 @_planned
-def plan(path: Path, assignments: tuple[str, ...], log_format: str) -> None:
+def plan(
+    path: Path, assignments: tuple[str, ...], given: tuple[Input, ...], expect: tuple[tuple[str, str], ...],
+    log_format: str,
+) -> None:  # fmt: skip
     """Print the `podman run` command of each stage; it can be pasted into a shell."""
     pipeline = load(path)
     environment = podman_environment(pipeline.directory, os.environ)
-    made = _plan(pipeline, assignments, log_format)
+    made = with_inputs(_plan(pipeline, assignments, log_format), hashed(given, dict(expect)))
     click.echo(command.script(made, podman_environment=environment), nl=False)
 
 
@@ -94,3 +103,4 @@ cli.add_command(pack)
 cli.add_command(unpack)
 cli.add_command(cache)
 cli.add_command(reproduce_command)
+cli.add_command(hash_command)

@@ -10,13 +10,14 @@ from typing import IO
 
 import click
 
-from hermetic_rpm import files
+from hermetic_rpm import files, inputs
 from hermetic_rpm.archive import artifact, contents, images, read, write
 from hermetic_rpm.archive.index import IMAGES, LOCK, PIPELINE, REPOSITORY, SRPM, Index
-from hermetic_rpm.errors import ArchiveUnavailable
+from hermetic_rpm.errors import ArchiveUnavailable, StageFailed
 from hermetic_rpm.progress import Progress
+from hermetic_rpm.runner import outcome, place
 from hermetic_rpm.runner import pipeline as pipeline_file
-from hermetic_rpm.runner import place
+from hermetic_rpm.runner.pipeline import RESOLVER
 from hermetic_rpm.units import size
 
 STDIN = "-"
@@ -60,6 +61,8 @@ def pack(
     stages = pipeline_file.load(pipeline).stages
     lock = contents.check(workspace, srpm)
     voice.say(f"{workspace} is what its lock says: {len(lock.packages)} packages")
+    for role, sha256 in _further_inputs(workspace / LOCK):
+        voice.warn(f"the {role} with sha256 {sha256} is not packed: carry that directory yourself")
     with place.scratch(archive) as scratch:
         saved = () if without_images else images.save(tuple((s.name, s.image) for s in stages), scratch, voice.say)
         layout = scratch / IMAGES if saved else None
@@ -115,6 +118,14 @@ def _opened(archive: str, scratch: Path) -> Iterator[IO[bytes]]:
         raise ArchiveUnavailable(f"{archive} cannot be read: {error.strerror}.") from error
     with stream:
         yield stream
+
+
+def _further_inputs(directory: Path) -> tuple[tuple[str, str], ...]:
+    """The further inputs (role, sha256) of the resolver that made a lock, as far as it left a result."""
+    with contextlib.suppress(StageFailed):
+        result = outcome.read_result(directory, stage=RESOLVER, kind=RESOLVER) or {"inputs": {}}
+        return tuple(item for item in sorted(result["inputs"].items()) if inputs.is_role(item[0]))
+    return ()
 
 
 def _open_modes(directory: Path) -> None:

@@ -13,7 +13,7 @@ from hermetic_rpm.errors import PipelineInvalid
 from hermetic_rpm.runner.interpolate import LOG_FORMAT, references
 
 NO_NETWORK = "none"
-BUILDER = "builder"
+RESOLVER, BUILDER = "resolver", "builder"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from hermetic_rpm import rpmdiff
 from hermetic_rpm.errors import InputsDiffer, PipelineInvalid, ResultsUnusable, SrpmMissing, StageFailed
@@ -85,8 +86,8 @@ def builder_only(pipeline: Pipeline) -> Pipeline:
     return replace(pipeline, stages=builders)
 
 
-def again(stage: StagePlan, built: Built, output: Path) -> StagePlan:
-    """The builder's stage with the same inputs and another output directory.
+def again(stage: StagePlan, built: Built, output: Path, further: Mapping[str, str] = MappingProxyType({})) -> StagePlan:
+    """The builder's stage with the same inputs and another output directory; ``further`` inputs by role.
 
     Raises `InputsDiffer`, or `PipelineInvalid` where the output directory is no mount of its own.
     """
@@ -96,7 +97,8 @@ def again(stage: StagePlan, built: Built, output: Path) -> StagePlan:
             solution="Mount that directory for the results of the builder, so that another can take its place.",
         )
     paths = {expected.role: expected.path for expected in stage.expects}
-    refuse_other_inputs(built.inputs, {role: sha256_of(path) for role, path in paths.items() if path.is_file()})
+    now = {role: sha256_of(path) for role, path in paths.items() if path.is_file()}
+    refuse_other_inputs(built.inputs, {**now, **further})
     return replace(
         stage,
         arguments=(*stage.arguments, *(("--allow-other-srpm",) if built.other_srpm else ())),

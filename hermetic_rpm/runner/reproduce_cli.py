@@ -11,10 +11,12 @@ import click
 
 from hermetic_rpm.archive.index import LOCK, SRPM
 from hermetic_rpm.errors import HermeticError, NotReproducible
+from hermetic_rpm.inputs import Input
 from hermetic_rpm.lock.lockfile import LOCKFILE_NAME
 from hermetic_rpm.progress import HUMAN, JSON, Progress, printable
 from hermetic_rpm.runner import execute, parameters, place, reproduce
 from hermetic_rpm.runner import pipeline as pipeline_file
+from hermetic_rpm.runner.input_options import by_role, hashed, input_option, with_inputs
 from hermetic_rpm.runner.plan import Plan, make_plan
 from hermetic_rpm.runner.reproduce import ADDITIONAL, DIFFERENT, MISSING, SAME, Built, Verdict
 from hermetic_rpm.runner.service import podman_environment
@@ -46,6 +48,7 @@ _STATES = {
     "-p", "--parameter", "assignments", multiple=True, metavar="NAME=VALUE",
     help="Any other parameter that the pipeline file declares.",
 )  # fmt: skip
+@input_option
 @click.option(
     "--keep", type=click.Path(path_type=Path), default=None, metavar="DIR", help="Keep the second build in DIR."
 )
@@ -55,7 +58,7 @@ _STATES = {
 @click.pass_obj
 def reproduce_command(
     voice: Progress, results: Path, workspace: Path | None, srpm: Path | None, path: Path,
-    assignments: tuple[str, ...], keep: Path | None, log_format: str,
+    assignments: tuple[str, ...], given: tuple[Input, ...], keep: Path | None, log_format: str,
 ) -> None:  # fmt: skip
     """Build again what is in RESULTS, from lock and offline repository, and compare bit for bit.
 
@@ -65,14 +68,16 @@ def reproduce_command(
     built = reproduce.read(results)
     pipeline = reproduce.builder_only(pipeline_file.load(path))
     workspace = workspace or _workspace_of(results)
-    given = {
+    parameters_given = {
         **parameters.parse_assignments(assignments),
         "srpm": str(srpm or reproduce.find_srpm(built, (results, *_srpm_places(workspace)))),
         **({} if workspace is None else {"workspace": str(workspace)}),
     }
-    values = parameters.resolve(pipeline, given, cwd=Path.cwd(), log_format=JSON)
+    values = parameters.resolve(pipeline, parameters_given, cwd=Path.cwd(), log_format=JSON)
+    found_inputs = hashed(given, {})
     with _output(results, keep) as output:
-        stage = reproduce.again(make_plan(pipeline, values).stages[0], built, output)
+        planned = with_inputs(make_plan(pipeline, values), found_inputs)
+        stage = reproduce.again(planned.stages[0], built, output, by_role(found_inputs))
         plan = Plan(stages=(stage,), files=())
         execute.run(plan, podman_environment=podman_environment(pipeline.directory, os.environ), voice=voice)
         now = reproduce.read(output)

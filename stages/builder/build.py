@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 import socket
 from collections.abc import Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hermetic_rpm import files, rpmfile
+from hermetic_rpm import files, inputs, rpmfile
 from hermetic_rpm.buildroot import bootstrap, rpmbuild, sandbox
 from hermetic_rpm.buildroot.bootstrap import Bootstrap
 from hermetic_rpm.buildroot.rpmbuild import PackageRoom
@@ -18,6 +19,7 @@ from hermetic_rpm.edge import Report, expect_srpm
 from hermetic_rpm.errors import BuildFailed, BuildrootMismatch, NetworkPresent, RequirementNotLocked
 from hermetic_rpm.image import unpack
 from hermetic_rpm.image.manifest import Image
+from hermetic_rpm.inputs import Input
 from hermetic_rpm.lock import join, repository
 from hermetic_rpm.lock.compare import installed_differences
 from hermetic_rpm.lock.model import Lock
@@ -27,6 +29,7 @@ from stages.builder import collect, logs
 from stages.builder.logs import Logs
 
 REPOSITORY = "/hermetic_repo"
+UNMET = "error: Failed build dependencies:"
 NEEDED = re.compile(r"^\s+(\S.*) is needed by \S+$")
 CONFLICTS = re.compile(r"^\s+(\S.*) conflicts with \S+$")
 
@@ -43,6 +46,7 @@ class Request:
     require_no_network: bool
     allow_other_srpm: bool
     timeout: int | None
+    inputs: tuple[Input, ...]
     expected: Mapping[str, str]
 
 
@@ -55,6 +59,8 @@ def build(request: Request, progress: Progress, report: Report) -> None:
         scratch = files.scratch_directory(request.scratch, "build-")
         with ThreadPoolExecutor(max_workers=1) as beside:
             try:
+                with log.phase("inputs"):
+                    report.inputs |= inputs.take(request.inputs, scratch / "inputs", request.expected)
                 _build(request, lock, image, scratch, log, report, beside)
             finally:
                 sandbox.remove(scratch)
@@ -65,6 +71,9 @@ def _check(request: Request, report: Report, progress: Progress) -> tuple[Lock, 
     report.facts["network_interfaces_outside"] = list(interfaces)
     if request.require_no_network and interfaces != ("lo",):
         raise NetworkPresent(f"The builder has the network interfaces {', '.join(interfaces)}.")
+    report.facts["host_name_outside"] = host = socket.gethostname()
+    if host != sandbox.HOSTNAME:
+        progress.warn(f"package code may see the host name {host}; `podman run --hostname={sandbox.HOSTNAME}` hides it")
     lock = join.load(request.lockfile)
     join.expect(lock, request.expected)
     report.facts["sidecar"] = lock.sidecar is not None
@@ -112,7 +121,11 @@ def _build(
     beside.submit(sandbox.remove, boot.root)
     package = PackageRoom(
         root=boot.buildroot, architecture=lock.lockfile.config.target_arch, log=log.build, echo=progress.output,
-        timeout=request.timeout, mounts=(sandbox.bind(request.repository, REPOSITORY, read_only=True),),
+        timeout=request.timeout,
+        mounts=(
+            sandbox.bind(request.repository, REPOSITORY, read_only=True),
+            *rpmbuild.input_mounts(scratch / "inputs"),
+        ),
     )  # fmt: skip
     with log.phase("rpmbuild"):
         _rpmbuild(package, lock, request.srpm, progress)
@@ -146,27 +159,39 @@ def install(boot: Bootstrap, lock: Lock, repository: Path) -> None:
 
 
 def _rpmbuild(package: PackageRoom, lock: Lock, srpm: Path, progress: Progress) -> None:
-    """Evaluate the spec offline, then build with the dependency check of rpmbuild itself.
+    """The loops of the resolver offline, and then the build with the dependency check of rpmbuild itself.
 
-    A spec with generated requirements is built by ``-ba``, so that its SRPM carries them.
+    Nothing can be installed here, so that each loop ends after its first round.  A spec with
+    generated requirements is built by ``-ba``, so that its SRPM carries them.
     """
     rpmbuild.prepare(package, lock.lockfile.config.macros)
     spec = rpmbuild.import_srpm(package, srpm)
     package = replace(package, source_date=rpmbuild.source_date(package, srpm))
     progress.say(f"rpmbuild of {spec}")
     requirements = rpmbuild.requirements(package, rpmbuild.source_rpm(package, spec))
-    is_dynamic = any(requirement.startswith(rpmbuild.DYNAMIC) for requirement in requirements)
-    outcome = rpmbuild.rpmbuild(package, spec, "-ba" if is_dynamic else "-bb")
+    if any(requirement.startswith(rpmbuild.DYNAMIC) for requirement in requirements):
+        outcome = rpmbuild.rpmbuild(package, spec, "-br", "--nodeps")
+        if outcome.returncode in (0, rpmbuild.UNMET_REQUIREMENTS):
+            outcome = rpmbuild.rpmbuild(package, spec, "-ba", "--noprep")
+    else:
+        outcome = rpmbuild.rpmbuild(package, spec, "-bb")
     if outcome.returncode != 0:
-        raise failure(outcome, srpm)
+        raise failure(outcome, srpm, None if lock.sidecar is None else lock.sidecar.target.name)
 
 
-def failure(outcome: Outcome, srpm: Path) -> BuildFailed | RequirementNotLocked:
-    """The error that rpmbuild's last lines mean: pure."""
-    needed = [found[1] for line in outcome.tail if (found := NEEDED.match(line))]
+def failure(outcome: Outcome, srpm: Path, target: str | None) -> BuildFailed | RequirementNotLocked:
+    """The error that rpmbuild's last lines mean, for a lock of ``target`` if that is known: pure."""
+    said = outcome.tail[max((n for n, line in enumerate(outcome.tail) if line == UNMET), default=0) :]
+    needed = [found[1] for line in said if (found := NEEDED.match(line))]
     if needed:
-        return RequirementNotLocked(f"{srpm.name} needs what is not locked: {', '.join(needed)}.")
-    conflicts = [found[1] for line in outcome.tail if (found := CONFLICTS.match(line))]
+        more = "" if UNMET in said else ", and more that build.log names"
+        options = f"-p srpm={shlex.quote(srpm.name)} -p target={target or 'NAME'}"
+        return RequirementNotLocked(
+            f"{srpm.name} needs what is not locked: {', '.join(needed)}{more}.",
+            solution=f"Resolve, fetch and build again: `hermetic-rpm run {options}`, or `hermetic-resolve` by itself "
+            f"with `--srpm` and `--target {target or 'NAME'}`.",
+        )
+    conflicts = [found[1] for line in said if (found := CONFLICTS.match(line))]
     if conflicts:
         return BuildFailed(
             f"The BuildConflicts of {srpm.name} forbid what is locked: {', '.join(conflicts)}.",

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from hermetic_rpm import edge
+from hermetic_rpm.inputs import Input
 from hermetic_rpm.preflight import command as preflight
 from stages.resolver.resolve import Request, resolve
 
@@ -51,10 +52,11 @@ from stages.resolver.resolve import Request, resolve
     show_default=True,
     help="Seconds that the spec's code may take each time it runs.",
 )
+@edge.input_option
 @edge.common_options
 def command(
     srpm: Path, target: str, targets: Path, output: Path, cache: Path | None, scratch: Path,
-    timeout: int, expect: tuple[tuple[str, str], ...], log_format: str,
+    timeout: int, given: tuple[Input, ...], expect: tuple[tuple[str, str], ...], log_format: str,
 ) -> None:  # fmt: skip
     """Find every build dependency of a source RPM and write a lockfile."""
     request = Request(
@@ -65,6 +67,7 @@ def command(
         cache=cache,
         scratch=scratch,
         timeout=timeout,
+        inputs=given,
         expected=dict(expect),
     )
     edge.run("resolver", output, log_format, lambda progress, report: resolve(request, progress, report))

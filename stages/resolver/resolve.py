@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hermetic_rpm import files
+from hermetic_rpm import files, inputs
 from hermetic_rpm.buildroot import bootstrap, rpmbuild, sandbox
 from hermetic_rpm.buildroot.bootstrap import Bootstrap
 from hermetic_rpm.buildroot.commandlog import CommandLog, open_log
@@ -18,6 +18,7 @@ from hermetic_rpm.edge import Report, expect_srpm
 from hermetic_rpm.files import write_atomically, writing_errors
 from hermetic_rpm.image import copy, manifest, unpack
 from hermetic_rpm.image.manifest import Image
+from hermetic_rpm.inputs import Input
 from hermetic_rpm.lock import assemble
 from hermetic_rpm.lock.lockfile import LOCKFILE_NAME, InstalledRow
 from hermetic_rpm.lock.model import LockedSrpm, MetadataFile, RequirementEdges, RpmSource, SourceRpm
@@ -48,6 +49,7 @@ class Request:
     cache: Path | None
     scratch: Path
     timeout: int
+    inputs: tuple[Input, ...]
     expected: Mapping[str, str]
 
 
@@ -91,6 +93,8 @@ def resolve(request: Request, progress: Progress, report: Report) -> None:
     cache = request.cache or scratch / "cache"
     try:
         with open_log(request.output / LOG_NAME) as log, _package_cache(cache, target) as dnf_cache:
+            with progress.phase("inputs"):
+                report.inputs |= inputs.take(request.inputs, scratch / "inputs", request.expected)
             setup = _set_up(target, scratch, dnf_cache, progress, log)
             found = _find(setup, request, progress, log)
             with progress.phase("requirement edges"):
@@ -185,8 +189,9 @@ def _find(setup: Setup, request: Request, progress: Progress, log: CommandLog) -
         rows = bootstrap.installed(setup.boot)
         progress.say(f"{len(rows)} packages")
     package = PackageRoom(
-        root=setup.boot.buildroot, architecture=setup.target.architecture, log=log, timeout=request.timeout
-    )
+        root=setup.boot.buildroot, architecture=setup.target.architecture, log=log, timeout=request.timeout,
+        mounts=rpmbuild.input_mounts(setup.boot.root.with_name("inputs")),
+    )  # fmt: skip
     current = [rows]
 
     def install(requirements: tuple[str, ...]) -> bool:

@@ -16,9 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from hermetic_rpm import result
 from hermetic_rpm.archive import contents, read, write
 from hermetic_rpm.archive import index as index_file
-from hermetic_rpm.archive.index import INDEX_NAME
+from hermetic_rpm.archive.index import INDEX_NAME, LOCK
 from hermetic_rpm.files import sha256_of
 from hermetic_rpm.image.manifest import Image
 from hermetic_rpm.lock import join
@@ -160,6 +161,17 @@ def test_what_was_unpacked_can_be_packed_again(archive: Path, tmp_path: Path) ->
     again = Build(workspace=there, srpm=next((there / "srpm").iterdir()), pipeline=there / "pipeline.yaml")
     assert again.pack(tmp_path / "again.tar").code == 0
     assert (tmp_path / "again.tar").read_bytes() == archive.read_bytes()
+
+
+@pytest.mark.promise("5.4", "further locked inputs are mounted read-only and recorded")
+def test_further_inputs_of_the_resolver_are_named_since_they_are_not_packed(own: Build, tmp_path: Path) -> None:
+    found = {"srpm": "0" * 64, "input:vendor": "1" * 64}
+    result.write(own.workspace / LOCK, result.Result(stage="resolver", inputs=found, timings={}))
+    done = own.pack(tmp_path / "b.tar")
+    assert done.code == 0, done.err
+    warnings = [line for line in done.err.splitlines() if "warning" in line]
+    assert len(warnings) == 1
+    assert f"the input:vendor with sha256 {'1' * 64} is not packed" in warnings[0]
 
 
 def test_other_programs_read_an_archive(archive: Path, made: Build, tmp_path: Path) -> None:
