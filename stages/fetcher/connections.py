@@ -18,6 +18,9 @@ CONNECT_SECONDS = 10
 AGENT = f"hermetic-rpm/{__version__}"
 URL_CHARACTERS = "/?:@!$&'()*+,;=%~[]"
 
+BROKEN = (OSError, http.client.HTTPException, UnicodeError)
+"""What broken connections and answers raise, and hosts that no name server can be asked for."""
+
 
 class WrongAnswerError(Exception):
     """An address does not give the file; ``again`` where another try may help.
@@ -55,7 +58,10 @@ class Connections:
         try:
             connection.request("GET", self._target(url), headers={**self._headers, **headers})
             answer = connection.getresponse()
-        except (OSError, http.client.HTTPException) as error:
+        except ssl.SSLError as error:  # also a client certificate that is refused
+            connection.close()
+            raise WrongAnswerError(f"TLS failed: {_short(error)}") from error
+        except BROKEN as error:
             connection.close()
             silent = isinstance(error, TimeoutError)
             raise WrongAnswerError(_short(error), again=True, unreachable=not silent) from error
@@ -82,7 +88,7 @@ class Connections:
         except ssl.SSLError as error:
             connection.close()
             raise WrongAnswerError(f"TLS failed: {_short(error)}") from error
-        except (OSError, http.client.HTTPException) as error:
+        except BROKEN as error:
             connection.close()
             raise WrongAnswerError(_short(error), again=True, unreachable=True) from error
         connection.sock.settimeout(self._idle_seconds)
@@ -129,7 +135,7 @@ class Answer:
         """At most so many bytes as soon as there are any; none at the end, which must be where it was promised."""
         try:
             piece = self._answer.read1(size)
-        except (OSError, http.client.HTTPException) as error:
+        except BROKEN as error:
             raise WrongAnswerError(_short(error), again=True) from error
         if not piece and self._answer.length:
             raise WrongAnswerError(f"it ended {self._answer.length} bytes early", again=True)
