@@ -10,7 +10,7 @@ import json
 import os
 import queue
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -47,7 +47,7 @@ class Header:
 
 
 class Readers:
-    """Subprocesses with limits that read RPM files, one for each processor; safe to use from several threads.
+    """Subprocesses with limits that read RPM files, one for each processor.
 
     Each is started when it is needed, and reads file after file.  Without ``payload`` only the
     digest of the header itself is checked (for files whose sha256 is known).
@@ -58,6 +58,7 @@ class Readers:
         self._started: list[Worker] = []
         self._ended = False
         self._idle: queue.LifoQueue[Worker | None] = queue.LifoQueue()
+        self._pool = ThreadPoolExecutor(os.cpu_count() or 1)
         for _ in range(os.cpu_count() or 1):
             self._idle.put(None)
 
@@ -68,9 +69,13 @@ class Readers:
         self._ended = True
         for worker in self._started:
             worker.end()
+        self._pool.shutdown(cancel_futures=True)
 
-    def read(self, path: Path) -> Header:
-        """The header of a file; what kills a worker of its own is unreadable."""
+    def read(self, path: Path) -> Future[Header]:
+        """The header of a file, as soon as one has time for it; what kills one of its own is unreadable."""
+        return self._pool.submit(self._read, path)
+
+    def _read(self, path: Path) -> Header:
         worker = self._idle.get()
         try:
             answer = None if worker is None else worker.ask(str(path))
@@ -87,15 +92,15 @@ class Readers:
     def _start(self) -> Worker:
         worker = Worker(WORKER, self._request)
         self._started.append(worker)
-        if self._ended:  # asked after __exit__ looked, which else ends it
+        if self._ended:  # too late for __exit__ to see it
             worker.end()
         return worker
 
 
 def inspect(paths: Sequence[Path], *, certificates: Sequence[Path] = (), payload: bool = True) -> tuple[Header, ...]:
     """The headers of RPM files in the given order, their digests checked as `Readers` does."""
-    with Readers(certificates, payload=payload) as readers, ThreadPoolExecutor(os.cpu_count()) as pool:
-        return tuple(pool.map(readers.read, paths))
+    with Readers(certificates, payload=payload) as readers:
+        return tuple(found.result() for found in [readers.read(path) for path in paths])
 
 
 def check_source_rpm(path: Path) -> Header:

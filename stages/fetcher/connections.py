@@ -42,7 +42,7 @@ class WrongAnswerError(Exception):
 class Connections:
     """Connections to an origin, or to the proxy that the environment names for it; safe to use from several threads."""
 
-    def __init__(self, origin: Origin, *, context: ssl.SSLContext, idle_seconds: float) -> None:
+    def __init__(self, origin: Origin, *, context: ssl.SSLContext | None, idle_seconds: float) -> None:
         self._origin = origin
         self._proxy = _proxy(origin)
         self._headers = {"User-Agent": AGENT, "Accept-Encoding": "identity"}

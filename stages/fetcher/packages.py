@@ -5,16 +5,17 @@ from __future__ import annotations
 import concurrent.futures
 import shutil
 from collections.abc import Collection, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
 from hermetic_rpm import cache as cache_store
-from hermetic_rpm import rpmfile
 from hermetic_rpm.bar import Meter
 from hermetic_rpm.errors import DownloadFailed, VerificationFailed
 from hermetic_rpm.files import is_file_with, sync, writing_errors
 from hermetic_rpm.lock.model import Lock, Package
 from hermetic_rpm.progress import Progress
+from hermetic_rpm.rpmfile import Header, Readers
 from stages.fetcher import pool, verify
 from stages.fetcher.download import Downloader, NobodyGivesError, Wanted
 
@@ -81,17 +82,19 @@ def _arrive(
     meter = _meter(paths)
     with (
         supply.progress.metered(meter),
-        rpmfile.Readers(supply.keys, payload=supply.lock.sidecar is None) as readers,
+        Readers(supply.keys, payload=supply.lock.sidecar is None) as readers,
         pool.threads(supply.workers, supply.downloader) as threads,
     ):
-        futures = {threads.submit(_problems, supply, readers, *item): item[0] for item in present.items()}
-        futures |= {threads.submit(_get, supply, readers, meter, *item): item[0] for item in paths.items()}
+        headers = {package: readers.read(path) for package, path in present.items()}
+        futures = {threads.submit(_get, supply, readers, meter, *item): item[0] for item in paths.items()}
         for done in concurrent.futures.as_completed(futures):
             try:
-                if lines := done.result():
-                    problems[futures[done]] = lines
+                headers[futures[done]] = done.result()
             except NobodyGivesError as error:
                 failed[futures[done]] = str(error)
+        for package, header in headers.items():
+            if lines := _problems(supply, package, header.result()):
+                problems[package] = lines
     return problems, failed
 
 
@@ -101,10 +104,8 @@ def _meter(packages: Collection[Package]) -> Meter:
     return Meter(files=len(packages), size=sum(sizes) if len(sizes) == len(packages) else None)
 
 
-def _get(
-    supply: Supply, readers: rpmfile.Readers, meter: Meter, package: Package, path: Path
-) -> tuple[str, ...]:  # fmt: skip
-    """Get a package and verify it; returns what is wrong with it.
+def _get(supply: Supply, readers: Readers, meter: Meter, package: Package, path: Path) -> Future[Header]:
+    """Get a package; returns its header, to be read while others arrive.
 
     Without a sha256 only the header tells that a server gave another package; then the next one is asked.
     """
@@ -112,17 +113,16 @@ def _get(
     sha256, size = (None, None) if source is None else (source.sha256, source.size)
     while True:
         given = obtain(supply, Wanted(urls=urls, sha256=sha256, size=size), path, meter)
-        wrong = _problems(supply, readers, package, path)
+        header = readers.read(path)
         urls = () if given is None or source is not None else urls[urls.index(given) + 1 :]
-        if not wrong or not urls:
+        if not urls or not (wrong := _problems(supply, package, header.result())):
             meter.file_done()
-            return wrong
+            return header
         supply.progress.warn(f"{given}: {'; '.join(wrong)}")
 
 
-def _problems(supply: Supply, readers: rpmfile.Readers, package: Package, path: Path) -> tuple[str, ...]:
-    """What is wrong with a file's header and signature."""
-    return verify.problems(supply.lock, package, readers.read(path), keys=bool(supply.keys))
+def _problems(supply: Supply, package: Package, header: Header) -> tuple[str, ...]:
+    return verify.problems(supply.lock, package, header, keys=bool(supply.keys))
 
 
 def obtain(supply: Supply, wanted: Wanted, path: Path, meter: Meter) -> str | None:

@@ -61,8 +61,9 @@ class Transport:
         """The connections to an origin, which one TLS context and one proxy serve."""
         with self._lock:
             if origin not in self._connections:
-                context = self._access.certified.get(origin, self._access.trust)
-                self._connections[origin] = Connections(origin, context=context, idle_seconds=self._idle_seconds)
+                self._connections[origin] = Connections(
+                    origin, context=self._access.tls(origin), idle_seconds=self._idle_seconds
+                )
             return self._connections[origin]
 
 

@@ -47,7 +47,7 @@ def test_a_file_that_kills_its_worker_is_unreadable_and_its_neighbours_are_not(m
     paths = [Path(f"/{number}.rpm") for number in range(5)]
     workers = worker(monkeypatch, {}, crash="/2.rpm")
     with rpmfile.Readers() as readers:
-        assert [readers.read(path).problem for path in paths] == [None, None, "unreadable", None, None]
+        assert [readers.read(path).result().problem for path in paths] == [None, None, "unreadable", None, None]
     assert [one.seen for one in workers] == [
         ["/0.rpm", "/1.rpm", "/2.rpm"],
         ["/2.rpm", "/3.rpm"],  # one of its own for the killer, which the next file finds dead
@@ -55,12 +55,13 @@ def test_a_file_that_kills_its_worker_is_unreadable_and_its_neighbours_are_not(m
     ]
 
 
-def test_after_the_end_no_worker_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_the_end_no_worker_is_left_and_nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     workers = worker(monkeypatch, {})
     with rpmfile.Readers() as readers:
-        assert readers.read(Path("/0.rpm")).problem is None
-    assert readers.read(Path("/1.rpm")).problem == "unreadable"
-    assert all(one.ended for one in workers)
+        assert readers.read(Path("/0.rpm")).result().problem is None
+    with pytest.raises(RuntimeError):
+        readers.read(Path("/1.rpm"))
+    assert [one.ended for one in workers] == [True]
 
 
 @pytest.fixture
