@@ -1,4 +1,4 @@
-"""Runs the command in its arguments and prints its seconds, peak memory and exit status as JSON.
+"""Runs the command in its arguments and prints its seconds, processor time, peak memory and exit status as JSON.
 
 A child starts with the peak memory of the process that forked it, so this process has to be a small one.
 """
@@ -19,6 +19,7 @@ def main() -> None:
     _, status, usage = os.wait4(child.pid, 0)
     figures = {
         "seconds": time.monotonic() - started,
+        "busy": usage.ru_utime + usage.ru_stime,
         "peak": usage.ru_maxrss * 1024,
         "status": os.waitstatus_to_exitcode(status),
     }

@@ -7,6 +7,7 @@ command so that it can be pasted, and the tail of what it printed.
 from __future__ import annotations
 
 import collections
+import contextlib
 import json
 import os
 import selectors
@@ -186,12 +187,55 @@ def run_worker(script: str | Path, request: object, *, below: tuple[str, ...] = 
     For native parsers of hostile input: the script limits itself, and its crash is only its own.
     ``below`` is a command such as ``unshare`` that starts it.
     """
-    return run(
-        (*below, sys.executable, "-P", script),
-        env={**SCRUBBED, "PYTHONPATH": ":".join(sys.path), "PYTHONDONTWRITEBYTECODE": "1"},
-        stdin=json.dumps(request).encode(),
-        check=False,
-    )
+    return run((*below, *_worker(script)), env=_worker_environment(), stdin=json.dumps(request).encode(), check=False)
+
+
+class Worker:
+    """One of our own scripts in a Python of its own that answers each request, a line of JSON, by a line.
+
+    As with `run_worker`, the script limits itself, and its crash is only its own.  What it prints
+    to stderr is lost.
+    """
+
+    def __init__(self, script: str | Path, request: object) -> None:
+        self._child = subprocess.Popen(
+            _worker(script), env=_worker_environment(), bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        self._tell(request)
+
+    def ask(self, request: object) -> bytes | None:
+        """The answer without its newline; None if the worker died or printed more than `MAX_LINE_BYTES`."""
+        self._tell(request)
+        assert self._child.stdout is not None
+        answer = b""
+        while not answer.endswith(b"\n") and len(answer) <= MAX_LINE_BYTES:
+            piece = os.read(self._child.stdout.fileno(), MAX_LINE_BYTES)
+            if not piece:
+                return None
+            answer += piece
+        if answer.endswith(b"\n"):
+            return answer[:-1]
+        self.end()
+        return None
+
+    def _tell(self, request: object) -> None:
+        assert self._child.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # it died, as the missing answer tells
+            self._child.stdin.write(json.dumps(request).encode() + b"\n")
+
+    def end(self) -> None:
+        """Kill it; whoever waits for an answer gets none."""
+        self._child.kill()
+        self._child.wait()
+
+
+def _worker(script: str | Path) -> tuple[str, ...]:
+    return (sys.executable, "-P", str(script))
+
+
+def _worker_environment() -> dict[str, str]:
+    return {**SCRUBBED, "PYTHONPATH": ":".join(sys.path), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def host_environment(**extra: str) -> dict[str, str]:

@@ -6,20 +6,20 @@ nothing is parsed in this process, and a crash of the other is an answer ("damag
 
 from __future__ import annotations
 
-import concurrent.futures
 import json
 import os
+import queue
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
-from hermetic_rpm import process
 from hermetic_rpm.errors import BinaryRpm, DamagedRpm, NotAnRpm, SrpmMissing
+from hermetic_rpm.process import Worker
 
 WORKER = Path(__file__).with_name("rpmfile_worker.py")
 LEAD_MAGIC = b"\xed\xab\xee\xdb"
-FILES_PER_WORKER = 256
-"""Each worker takes 50 ms to start."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,38 +46,61 @@ class Header:
     problem: str | None = None
 
 
-def inspect(paths: Sequence[Path], *, certificates: Sequence[Path] = (), payload: bool = True) -> tuple[Header, ...]:
-    """The headers of RPM files in the given order, their digests checked.
+class Readers:
+    """Subprocesses with limits that read RPM files, one for each processor.
 
-    Without ``payload`` only the header's own digest is (for files whose sha256 is known).
+    Each is started when it is needed, and reads file after file.  Without ``payload`` only the
+    digest of the header itself is checked (for files whose sha256 is known).
     """
-    batches = [paths[start : start + FILES_PER_WORKER] for start in range(0, len(paths), FILES_PER_WORKER)]
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = pool.map(lambda batch: _headers(batch, certificates, payload=payload), batches)
-        return tuple(header for headers in found for header in headers)
+
+    def __init__(self, certificates: Sequence[Path] = (), *, payload: bool = True) -> None:
+        self._request = {"certificates": [str(path) for path in certificates], "payload": payload}
+        self._started: list[Worker] = []
+        self._ended = False
+        self._idle: queue.LifoQueue[Worker | None] = queue.LifoQueue()
+        self._pool = ThreadPoolExecutor(os.cpu_count() or 1)
+        for _ in range(os.cpu_count() or 1):
+            self._idle.put(None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended = True
+        for worker in self._started:
+            worker.end()
+        self._pool.shutdown(cancel_futures=True)
+
+    def read(self, path: Path) -> Future[Header]:
+        """The header of a file, as soon as one has time for it; what kills one of its own is unreadable."""
+        return self._pool.submit(self._read, path)
+
+    def _read(self, path: Path) -> Header:
+        worker = self._idle.get()
+        try:
+            answer = None if worker is None else worker.ask(str(path))
+            if answer is None:
+                worker = self._start()
+                answer = worker.ask(str(path))
+        finally:
+            self._idle.put(worker)
+        if answer is None:
+            return Header(path=str(path), problem="unreadable")
+        row = json.loads(answer)
+        return Header(**{**row, "signers": tuple(row.get("signers", ()))})
+
+    def _start(self) -> Worker:
+        worker = Worker(WORKER, self._request)
+        self._started.append(worker)
+        if self._ended:  # too late for __exit__ to see it
+            worker.end()
+        return worker
 
 
-def _headers(paths: Sequence[Path], certificates: Sequence[Path], *, payload: bool) -> tuple[Header, ...]:
-    """The headers of a batch; the file at which a worker dies gets one of its own, those after it the next."""
-    found: list[Header] = []
-    while len(found) < len(paths):
-        found += _work(paths[len(found) :], certificates, payload=payload)
-        if len(found) < len(paths):
-            killer = paths[len(found)]
-            found += _work((killer,), certificates, payload=payload) or [Header(path=str(killer), problem="unreadable")]
-    return tuple(found)
-
-
-def _work(paths: Sequence[Path], certificates: Sequence[Path], *, payload: bool) -> list[Header]:
-    """The headers of files up to the first that kills the worker."""
-    request = {
-        "paths": [str(path) for path in paths],
-        "certificates": [str(path) for path in certificates],
-        "payload": payload,
-    }
-    done = process.run_worker(WORKER, request)
-    rows = map(json.loads, done.stdout.splitlines())
-    return [Header(**{**row, "signers": tuple(row.get("signers", ()))}) for _, row in zip(paths, rows, strict=False)]
+def inspect(paths: Sequence[Path], *, certificates: Sequence[Path] = (), payload: bool = True) -> tuple[Header, ...]:
+    """The headers of RPM files in the given order, their digests checked as `Readers` does."""
+    with Readers(certificates, payload=payload) as readers:
+        return tuple(found.result() for found in [readers.read(path) for path in paths])
 
 
 def check_source_rpm(path: Path) -> Header:

@@ -1,7 +1,8 @@
 """The subprocess of `rpmfile` and `rpmdiff`: reads RPM files and prints one JSON line for each, or for a pair.
 
-A request (JSON on stdin) names paths and certificate files, or two files to compare.  Memory is
-limited before the parser is loaded; a payload is hashed in pieces and never held.
+The request, the first line of JSON on stdin, names two files to compare, or certificate files; then
+each further line is a path.  Memory is limited before the parser is loaded; a payload is hashed in
+pieces and never held.
 """
 
 from __future__ import annotations
@@ -147,8 +148,8 @@ def _sha256_from(path: str, offset: int) -> str:
 
 
 def main() -> None:
-    """Answer one request."""
-    request = json.load(sys.stdin)
+    """Answer one request, or one for each path."""
+    request = json.loads(sys.stdin.readline())
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -162,8 +163,8 @@ def main() -> None:
         verifier = rpm_rs.Verifier()
         verifier.load_from_asc_bytes(Path(name).read_bytes())
         verifiers.append((name, verifier))
-    for path in request["paths"]:
-        sys.stdout.write(json.dumps(describe(path, verifiers, payload=request["payload"])) + "\n")
+    for line in sys.stdin:
+        sys.stdout.write(json.dumps(describe(json.loads(line), verifiers, payload=request["payload"])) + "\n")
         sys.stdout.flush()
 
 

@@ -35,10 +35,14 @@ class Given:
 class Access:
     """What was read from the files, ready for use."""
 
-    trust: ssl.SSLContext = field(repr=False)
+    trust: ssl.SSLContext | None = field(repr=False)
     certified: Mapping[Origin, ssl.SSLContext] = field(repr=False)
     tokens: Mapping[Origin, str] = field(repr=False)
     passwords: Mapping[str, str] = field(repr=False)
+
+    def tls(self, origin: Origin) -> ssl.SSLContext | None:
+        """What TLS with an origin trusts and shows; what the system trusts takes 20 ms to read, so only when needed."""
+        return None if origin.scheme == "http" else self.certified.get(origin) or self.trust or _context(None)
 
     def authorization(self, url: str) -> str | None:
         """The Authorization header for a URL, or None; passwords of a netrc file go over TLS only."""
@@ -51,7 +55,7 @@ class Access:
 def read(given: Given) -> Access:
     """Read all files; raises `AccessInvalid` naming the file, never what it holds."""
     return Access(
-        trust=_context(given.ca_bundle),
+        trust=None if given.ca_bundle is None else _context(given.ca_bundle),
         certified={
             _origin(host): _context(given.ca_bundle, certificate, key)
             for host, certificate, key in given.client_certificates

@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import unquote, urlsplit
 
-from hermetic_rpm.files import CHUNK_BYTES, writing_errors
+from hermetic_rpm.files import CHUNK_BYTES, begin_to_sync, writing_errors
+from stages.fetcher.connections import Answer, WrongAnswerError
 from stages.fetcher.origins import Origin, origin_of
-from stages.fetcher.transport import OK, PARTIAL, RANGE_REFUSED, Answer, Transport, WrongAnswerError
+from stages.fetcher.transport import OK, PARTIAL, RANGE_REFUSED, Transport
 
 SLOW_BYTES_PER_SECOND = 1024
 MAX_WAIT_SECONDS = 120
@@ -76,6 +77,7 @@ class Downloader:
     def fetch(self, wanted: Wanted, destination: Path, received: Callable[[int], None]) -> str:
         """Get the file under ``destination``; returns the address that gave it, raises `NobodyGivesError`.
 
+        It may not be on the disk yet: that is for whoever gives it its name (`hermetic_rpm.files.sync`).
         ``received`` is told how many bytes came, a negative number where some are thrown away.
         """
         answers: dict[str, WrongAnswerError] = {}
@@ -94,8 +96,7 @@ class Downloader:
                     else:
                         self._unreachable.pop(origin_of(url), None)
                         self._tell(answers)
-                        stream.flush()
-                        os.fsync(stream.fileno())
+                        begin_to_sync(stream)
                         return url
             part.restart(None)
         destination.unlink()

@@ -113,9 +113,8 @@ def _supply(
     files = sources.index(request.alternatives.directories)
     addresses = {package: sources.urls(lock, package, request.alternatives, files) for package in lock.packages}
     transport = Transport(
-        workers=request.workers, allowed=allowed, access=access.read(request.access),
-        idle_seconds=request.patience.idle_seconds,
-    )  # fmt: skip
+        allowed=allowed, access=access.read(request.access), idle_seconds=request.patience.idle_seconds
+    )
     return Supply(
         lock=lock, urls=origins.declared_only(addresses, allowed), keys=keys, cache=request.cache,
         downloader=Downloader(transport, patience=request.patience, warn=progress.warn), workers=request.workers,

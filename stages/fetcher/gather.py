@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hermetic_rpm import cache as cache_store
 from hermetic_rpm.bar import Meter
+from hermetic_rpm.files import sync
 from stages.fetcher import pool
 from stages.fetcher.download import NobodyGivesError, Wanted
 from stages.fetcher.packages import Supply, obtain
@@ -42,5 +43,7 @@ def gather(supply: Supply, files: Collection[File], directory: Path) -> dict[Fil
 
 def _bring(supply: Supply, file: File, path: Path, meter: Meter) -> None:
     given = obtain(supply, Wanted(urls=file.urls, sha256=file.sha256, size=file.size), path, meter)
-    if given is not None and supply.cache is not None:
-        cache_store.add(supply.cache, path, file.sha256)
+    if given is not None:
+        sync((path,))
+        if supply.cache is not None:
+            cache_store.add(supply.cache, path, file.sha256)

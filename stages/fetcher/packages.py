@@ -5,15 +5,17 @@ from __future__ import annotations
 import concurrent.futures
 import shutil
 from collections.abc import Collection, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
 from hermetic_rpm import cache as cache_store
 from hermetic_rpm.bar import Meter
 from hermetic_rpm.errors import DownloadFailed, VerificationFailed
-from hermetic_rpm.files import is_file_with, writing_errors
+from hermetic_rpm.files import is_file_with, sync, writing_errors
 from hermetic_rpm.lock.model import Lock, Package
 from hermetic_rpm.progress import Progress
+from hermetic_rpm.rpmfile import Header, Readers
 from stages.fetcher import pool, verify
 from stages.fetcher.download import Downloader, NobodyGivesError, Wanted
 
@@ -58,10 +60,11 @@ def bring(supply: Supply, output: Path, wanted: Collection[Package]) -> None:
     try:
         paths = {package: waiting / package.file_name for package in wanted}
         present = {package: output / package.file_name for package in supply.lock.packages if package not in paths}
-        problems = _problems(supply, present)
-        failed = _arrive(supply, paths, problems)
+        problems, failed = _arrive(supply, paths, present)
+        sound = {package: path for package, path in paths.items() if package not in problems | failed}
+        sync(sound.values())
         if supply.cache is not None:
-            _keep(supply.cache, {package: path for package, path in paths.items() if package not in problems | failed})
+            _keep(supply.cache, sound)
         _refuse(failed, problems)
         with writing_errors(output):
             for package, path in paths.items():
@@ -71,25 +74,28 @@ def bring(supply: Supply, output: Path, wanted: Collection[Package]) -> None:
 
 
 def _arrive(
-    supply: Supply, paths: Mapping[Package, Path], problems: dict[Package, tuple[str, ...]]
-) -> dict[Package, str]:
-    """Download until each package is right or has no address left; returns what nobody gives, adds to ``problems``.
-
-    Without a sha256 only the header tells that a server gave another package; then the next one is asked.
-    """
+    supply: Supply, paths: Mapping[Package, Path], present: Mapping[Package, Path]
+) -> tuple[dict[Package, tuple[str, ...]], dict[Package, str]]:
+    """Get the files of ``paths`` and verify all; returns what is wrong with some, and why nobody gives others."""
+    problems: dict[Package, tuple[str, ...]] = {}
     failed: dict[Package, str] = {}
-    urls = {package: supply.urls[package] for package in paths}
-    while urls:
-        meter = _meter(urls)
-        with supply.progress.metered(meter):
-            given = _download(supply, urls, paths, failed, meter)
-        wrong = _problems(supply, {package: paths[package] for package in given})
-        urls = {package: _after(urls[package], given[package]) for package in wrong if package.source is None}
-        urls = {package: left for package, left in urls.items() if left}
-        for package in urls:
-            supply.progress.warn(f"{given[package]}: {'; '.join(wrong[package])}")
-        problems.update({package: lines for package, lines in wrong.items() if package not in urls})
-    return failed
+    meter = _meter(paths)
+    with (
+        supply.progress.metered(meter),
+        Readers(supply.keys, payload=supply.lock.sidecar is None) as readers,
+        pool.threads(supply.workers, supply.downloader) as threads,
+    ):
+        headers = {package: readers.read(path) for package, path in present.items()}
+        futures = {threads.submit(_get, supply, readers, meter, *item): item[0] for item in paths.items()}
+        for done in concurrent.futures.as_completed(futures):
+            try:
+                headers[futures[done]] = done.result()
+            except NobodyGivesError as error:
+                failed[futures[done]] = str(error)
+        for package, header in headers.items():
+            if lines := _problems(supply, package, header.result()):
+                problems[package] = lines
+    return problems, failed
 
 
 def _meter(packages: Collection[Package]) -> Meter:
@@ -98,32 +104,25 @@ def _meter(packages: Collection[Package]) -> Meter:
     return Meter(files=len(packages), size=sum(sizes) if len(sizes) == len(packages) else None)
 
 
-def _after(urls: tuple[str, ...], given: str | None) -> tuple[str, ...]:
-    return urls[urls.index(given) + 1 :] if given is not None else ()
+def _get(supply: Supply, readers: Readers, meter: Meter, package: Package, path: Path) -> Future[Header]:
+    """Get a package; returns its header, to be read while others arrive.
 
-
-def _download(
-    supply: Supply, urls: Urls, paths: Mapping[Package, Path], failed: dict[Package, str], meter: Meter
-) -> dict[Package, str | None]:
-    """Get the files in parallel; returns who gave each (None: the cache), notes in ``failed`` what nobody gives."""
-    given: dict[Package, str | None] = {}
-    with pool.threads(supply.workers, supply.downloader) as threads:
-        futures = {
-            threads.submit(_get, supply, package, urls[package], paths[package], meter): package for package in urls
-        }
-        for done in concurrent.futures.as_completed(futures):
-            try:
-                given[futures[done]] = done.result()
-                meter.file_done()
-            except NobodyGivesError as error:
-                failed[futures[done]] = str(error)
-    return {package: given[package] for package in urls if package in given}
-
-
-def _get(supply: Supply, package: Package, urls: tuple[str, ...], path: Path, meter: Meter) -> str | None:
-    source = package.source
+    Without a sha256 only the header tells that a server gave another package; then the next one is asked.
+    """
+    source, urls = package.source, supply.urls[package]
     sha256, size = (None, None) if source is None else (source.sha256, source.size)
-    return obtain(supply, Wanted(urls=urls, sha256=sha256, size=size), path, meter)
+    while True:
+        given = obtain(supply, Wanted(urls=urls, sha256=sha256, size=size), path, meter)
+        header = readers.read(path)
+        urls = () if given is None or source is not None else urls[urls.index(given) + 1 :]
+        if not urls or not (wrong := _problems(supply, package, header.result())):
+            meter.file_done()
+            return header
+        supply.progress.warn(f"{given}: {'; '.join(wrong)}")
+
+
+def _problems(supply: Supply, package: Package, header: Header) -> tuple[str, ...]:
+    return verify.problems(supply.lock, package, header, keys=bool(supply.keys))
 
 
 def obtain(supply: Supply, wanted: Wanted, path: Path, meter: Meter) -> str | None:
@@ -136,15 +135,6 @@ def obtain(supply: Supply, wanted: Wanted, path: Path, meter: Meter) -> str | No
         meter.kept(size)
         return None
     return supply.downloader.fetch(wanted, path, meter.received)
-
-
-def _problems(supply: Supply, paths: Mapping[Package, Path]) -> dict[Package, tuple[str, ...]]:
-    """What is wrong with the files' headers and signatures, package by package; nothing where all is well."""
-    found = verify.headers(paths, supply.keys, payload=supply.lock.sidecar is None)
-    lines = {
-        package: verify.problems(supply.lock, package, found[package], keys=bool(supply.keys)) for package in paths
-    }
-    return {package: problems for package, problems in lines.items() if problems}
 
 
 def _keep(cache: Path, paths: Mapping[Package, Path]) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from hermetic_rpm import rpmfile
 from hermetic_rpm.errors import AccessInvalid, LockMismatch
 from hermetic_rpm.files import sha256_of
 from hermetic_rpm.lock.compare import differences
@@ -34,12 +33,6 @@ def certificates(lock: Lock, directory: Path, given: Sequence[Path]) -> tuple[Pa
             raise LockMismatch(f"The key {path} is missing or not the one that was locked.")
         found.append(path)
     return tuple(found)
-
-
-def headers(paths: Mapping[Package, Path], keys: Sequence[Path], *, payload: bool) -> dict[Package, Header]:
-    """The headers of downloaded files, read in a subprocess with limits."""
-    found = rpmfile.inspect(tuple(paths.values()), certificates=keys, payload=payload)
-    return dict(zip(paths, found, strict=True))
 
 
 def problems(lock: Lock, package: Package, header: Header, *, keys: bool) -> tuple[str, ...]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
@@ -208,6 +209,31 @@ def test_a_proxy_is_asked_for_what_nobody_else_reaches(case: Case) -> None:
     assert ran.code == 0, ran.err
     assert {path.partition("/os/")[0] for path in case.server.asked} == {"http://repository.invalid"}
     assert case.sound()
+
+
+@pytest.mark.promise("4.4", "proxies are honoured")
+def test_tls_passes_a_proxy_in_a_tunnel(
+    guarded: tuple[str, tuple[str, ...], dict[str, Path]], tiny: Image, tiny_layout: Path, tmp_path: Path
+) -> None:
+    url, options, _ = guarded
+    room = Room(directory=tmp_path / "work")
+    fetching.write_lock(room, fetching.rpms(), (url,), image=tiny, image_locations=(f"oci:{tiny_layout}:latest",))
+    with servers.tunnels() as (port, heads):
+        ran = room.fetch(*options, env={"https_proxy": f"http://some%40body:{WORD}@127.0.0.1:{port}"})
+    assert ran.code == 0, ran.err
+    login = base64.b64encode(f"some@body:{WORD}".encode())
+    assert heads
+    assert all(head.startswith(f"CONNECT {urlsplit(url).netloc} ".encode()) for head in heads)
+    assert all(b"Proxy-Authorization: Basic " + login in head for head in heads)
+    assert WORD not in ran.err
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "https://127.0.0.1:1", "http://127.0.0.1:port"])
+def test_a_proxy_that_cannot_be_used_is_said_without_its_password(case: Case, proxy: str) -> None:
+    ran = case.room.fetch(env={"http_proxy": proxy.replace("//", f"//me:{WORD}@")})
+    assert ran.code == DownloadFailed.exit_code
+    assert ran.said("the proxy that the environment names is not http://HOST:PORT")
+    assert WORD not in ran.err
 
 
 # -- where else -------------------------------------------------------------------------------

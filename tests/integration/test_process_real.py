@@ -40,6 +40,20 @@ def test_standard_input_arrives_whole(tmp_path: Path) -> None:
     assert len(process.run(("cat",), stdin=given, cwd=tmp_path).stdout) == len(given)
 
 
+def test_a_worker_answers_until_it_dies_or_says_too_much(tmp_path: Path) -> None:
+    script = tmp_path / "worker.py"
+    script.write_text(
+        "import os, sys\nprefix = sys.stdin.readline().strip()\nfor line in sys.stdin:\n"
+        "    if 'die' in line: os._exit(9)\n"
+        "    sys.stdout.write(prefix + (line if 'much' not in line else 'x' * 200_000))\n    sys.stdout.flush()\n"
+    )
+    worker = process.Worker(script, 1)
+    assert [worker.ask("a"), worker.ask("b"), worker.ask("die"), worker.ask("c")] == [b'1"a"', b'1"b"', None, None]
+    worker = process.Worker(script, 2)
+    assert [worker.ask("a"), worker.ask("much"), worker.ask("b")] == [b'2"a"', None, None]
+    worker.end()
+
+
 def test_a_flood_is_ended_and_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "MAX_CAPTURE_BYTES", 1 << 20)
     with pytest.raises(CommandFailed, match="printed more than 1 MiB"):

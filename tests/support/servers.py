@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import socket
+import socketserver
 import subprocess
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +58,38 @@ def nginx(directory: Path, root: Path, *, listen: str = "", more: str = "") -> I
     )
     with running((program("nginx"), "-c", directory / "nginx.conf", "-p", directory), port):
         yield port
+
+
+@contextlib.contextmanager
+def tunnels() -> Iterator[tuple[int, list[bytes]]]:
+    """A proxy on loopback that only knows CONNECT; gives its port, and the heads of the requests that it got."""
+    heads: list[bytes] = []
+
+    class Tunnel(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            head = b""
+            while b"\r\n\r\n" not in head:
+                head += self.request.recv(1)
+            heads.append(head)
+            host, _, port = head.split()[1].decode().partition(":")
+            with socket.create_connection((host, int(port))) as server:
+                self.request.sendall(b"HTTP/1.1 200 here you are\r\n\r\n")
+                back = threading.Thread(target=_pour, args=(server, self.request))
+                back.start()
+                _pour(self.request, server)
+                back.join()
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Tunnel) as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        yield proxy.server_address[1], heads
+        proxy.shutdown()
+
+
+def _pour(source: socket.socket, sink: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while piece := source.recv(65536):
+            sink.sendall(piece)
+        sink.shutdown(socket.SHUT_WR)
 
 
 def certificate(directory: Path, name: str) -> tuple[Path, Path]:

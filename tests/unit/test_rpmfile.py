@@ -3,46 +3,65 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hermetic_rpm import process, rpmfile
+from hermetic_rpm import rpmfile
 from hermetic_rpm.errors import BinaryRpm, DamagedRpm, NotAnRpm, SrpmMissing
-from hermetic_rpm.process import Completed
 
 
 def worker(monkeypatch: pytest.MonkeyPatch, answers: dict[str, dict[str, Any]], *, crash: str = "") -> list[Any]:
-    """A worker that answers from a table and dies at the path ``crash``."""
-    requests: list[Any] = []
+    """Workers that answer from a table and die at the path ``crash``; returns what each was asked."""
+    asked: list[Any] = []
 
-    def run(_script: object, request: dict[str, Any]) -> Completed:
-        requests.append(request)
-        lines = []
-        for path in request["paths"]:
-            if path == crash:
-                return Completed(argv=(), returncode=-6, stdout="\n".join(lines))
-            lines.append(json.dumps({"path": path, **answers.get(path, {})}))
-        return Completed(argv=(), returncode=0, stdout="\n".join(lines))
+    class Worker:
+        def __init__(self, _script: object, _request: object) -> None:
+            self.seen: list[str] = []
+            self.ended = False
+            asked.append(self)
 
-    monkeypatch.setattr(process, "run_worker", run)
-    return requests
+        def ask(self, path: str) -> bytes | None:
+            self.seen.append(path)
+            self.ended = self.ended or path == crash
+            return None if self.ended else json.dumps({"path": path, **answers.get(path, {})}).encode()
+
+        def end(self) -> None:
+            self.ended = True
+
+    monkeypatch.setattr(rpmfile, "Worker", Worker)
+    return asked
 
 
 def test_headers_come_in_the_order_of_their_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    paths = [Path(f"/{number}.rpm") for number in range(rpmfile.FILES_PER_WORKER * 2 + 1)]
-    requests = worker(monkeypatch, {str(path): {"name": path.stem} for path in paths})
+    paths = [Path(f"/{number}.rpm") for number in range(500)]
+    workers = worker(monkeypatch, {str(path): {"name": path.stem} for path in paths})
     assert [header.name for header in rpmfile.inspect(paths)] == [path.stem for path in paths]
-    assert len(requests) == 3
+    assert len(workers) <= (os.cpu_count() or 1)
+    assert all(one.ended for one in workers)
 
 
 def test_a_file_that_kills_its_worker_is_unreadable_and_its_neighbours_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
     paths = [Path(f"/{number}.rpm") for number in range(5)]
-    requests = worker(monkeypatch, {}, crash="/2.rpm")
-    problems = [header.problem for header in rpmfile.inspect(paths)]
-    assert problems == [None, None, "unreadable", None, None]
-    assert [len(request["paths"]) for request in requests] == [5, 1, 2]
+    workers = worker(monkeypatch, {}, crash="/2.rpm")
+    with rpmfile.Readers() as readers:
+        assert [readers.read(path).result().problem for path in paths] == [None, None, "unreadable", None, None]
+    assert [one.seen for one in workers] == [
+        ["/0.rpm", "/1.rpm", "/2.rpm"],
+        ["/2.rpm", "/3.rpm"],  # one of its own for the killer, which the next file finds dead
+        ["/3.rpm", "/4.rpm"],
+    ]
+
+
+def test_after_the_end_no_worker_is_left_and_nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    workers = worker(monkeypatch, {})
+    with rpmfile.Readers() as readers:
+        assert readers.read(Path("/0.rpm")).result().problem is None
+    with pytest.raises(RuntimeError):
+        readers.read(Path("/1.rpm"))
+    assert [one.ended for one in workers] == [True]
 
 
 @pytest.fixture
