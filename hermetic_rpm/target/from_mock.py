@@ -218,6 +218,8 @@ def _left_out(
         yield f"no bootstrap image is used, but a target needs one: {image}{' with dnf5' if image == FEDORA else ''}"
     if names := [section.name for section in sections if section not in enabled]:
         yield f"repositories that are not enabled: {', '.join(names)}"
+    if not main.flag("obsoletes", default=True):
+        yield "[main] obsoletes: packages that others obsolete are always replaced here"
     for section, kind in ((main, "main"), *((section, "repository") for section in enabled)):
         yield from (f"[{section.name}] {text}" for text in _left_out_of(section, SAME_HERE[kind]))
 
@@ -230,4 +232,6 @@ def _left_out_of(section: Section, same_here: set[str]) -> Iterator[str]:
     if not section.flag("sslverify", default=True):
         yield "sslverify: the certificates of servers are always checked here"
     said = {*same_here, *CERTIFICATE_OPTIONS, "skip_if_unavailable", "sslverify"}
-    yield from (f"{option}={value}" for option, value in sorted(section.options.items()) if option not in said)
+    for option, value in sorted(section.options.items()):
+        if option not in said:
+            yield option if "password" in option else f"{option}={value}"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import socket
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -84,6 +87,25 @@ def test_configurations_become_targets(rootful: Engine, configs: Path, tmp_path:
         assert target.origin.place == PLACE
     shown = runner("target", "check", *paths, environment=rootful.environment)
     assert (shown.returncode, shown.stderr) == (0, "")
+
+
+@READ
+@pytest.mark.parametrize("user", ["rootful", "rootless"])
+def test_the_stage_alone_evaluates_configurations(user: str, request: pytest.FixtureRequest, configs: Path) -> None:
+    engine: Engine = request.getfixturevalue(user)
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as place:
+        directory = Path(shutil.copytree(configs, Path(place, "configs")))
+        Path(place).chmod(0o755)
+        done = engine.run(
+            "podman", "run", "--rm", "--read-only", "--network=none", "--cap-drop=all",
+            "--security-opt=no-new-privileges", "-v", f"{directory}:/etc/mock:ro", "localhost/hermetic-rpm/resolver",
+            "--mock-config=all",
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(answer["name"], answer["options"]["dist"]) for answer in answers] == [
+        ("demo-1-aarch64", "demo1"), ("demo-1-x86_64", "demo1"),
+    ]  # fmt: skip
 
 
 @READ

@@ -245,6 +245,8 @@ def test_a_subscription_gives_the_certificate_its_name(
         ("skip_if_unavailable=1", "[x] skip_if_unavailable: a repository that cannot be read is an error here"),
         ("sslverify=0", "[x] sslverify: the certificates of servers are always checked here"),
         ("includepkgs=foo", "[x] includepkgs=foo"),
+        ("proxy_password=secret", "[x] proxy_password"),
+        ("[main]\nobsoletes=0", "[main] obsoletes: packages that others obsolete are always replaced here"),
     ],
 )
 def test_what_is_not_taken_over_is_told(
