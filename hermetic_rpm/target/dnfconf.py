@@ -15,7 +15,7 @@ BASE_ARCHITECTURES = {
     **dict.fromkeys(("i386", "i486", "i586", "i686", "athlon", "geode"), "i386"),
     **dict.fromkeys(("armv6hl", "armv7hl", "armv7hnl", "armv8hl"), "armhfp"),
     **dict.fromkeys(("armv5tel", "armv5tejl", "armv6l", "armv7l"), "arm"),
-    **dict.fromkeys(("amd64", "ia32e"), "x86_64"),
+    **dict.fromkeys(("amd64", "ia32e", "x86_64_v2", "x86_64_v3", "x86_64_v4"), "x86_64"),
     **dict.fromkeys(("sparcv8", "sparcv9"), "sparc"),
 }
 """``$basearch`` where it is not the architecture itself."""
