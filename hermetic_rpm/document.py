@@ -178,6 +178,17 @@ def problems(document: Document, schema_name: str) -> tuple[str, ...]:
     )
 
 
+def located(document: Document, path: tuple[str | int, ...], text: str) -> str:
+    """A problem that no schema can tell, in the form of those of `problems`."""
+    return f"{document.place(path)}: {_path(path)}{text}"
+
+
+def refuse(document: Document, found: Iterable[str], error: type[HermeticError]) -> None:
+    """Raise ``error`` with every problem, if there is one."""
+    if lines := [f"  {line}" for line in found]:
+        raise error("\n".join((f"{document.name} is not valid:", *lines)))
+
+
 def _path(parts: Iterable[str | int]) -> str:
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).lstrip(".")
     return f"{text}: " if text else ""
@@ -203,6 +214,5 @@ def _explain(error: jsonschema.ValidationError) -> str:
 
 def checked(document: Document, schema_name: str, error: type[HermeticError]) -> Any:
     """The document's data if it conforms to the schema; else ``error`` with all problems."""
-    if found := problems(document, schema_name):
-        raise error("\n".join((f"{document.name} is not valid:", *(f"  {line}" for line in found))))
+    refuse(document, problems(document, schema_name), error)
     return document.data

@@ -99,6 +99,23 @@ class PolicyInvalid(HermeticError):
     default_solution = "Correct the places named above; docs/reference/policy.md explains each rule."
 
 
+class TargetUnsupported(HermeticError):
+    """The target says what the resolver does not do yet."""
+
+    exit_code = 24
+    default_solution = (
+        "Choose or write a target without it: baseurl in place of mirrorlist and metalink, for instance. "
+        "`hermetic-rpm target list` shows which targets can be used."
+    )
+
+
+class MockConfigUnusable(HermeticError):
+    """A chroot configuration of Mock cannot be evaluated, or no target can be made of it."""
+
+    exit_code = 25
+    default_solution = "Look at what the configuration sets at the place named above; Mock reads it in the same way."
+
+
 # -- resolving ----------------------------------------------------------------------------
 
 

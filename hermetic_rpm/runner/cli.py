@@ -24,6 +24,7 @@ from hermetic_rpm.runner.policy_cli import policy
 from hermetic_rpm.runner.reproduce_cli import reproduce_command
 from hermetic_rpm.runner.service import podman_environment
 from hermetic_rpm.runner.summary import results, summary
+from hermetic_rpm.runner.target_cli import target
 
 _pipeline = click.option(
     "--pipeline", "path", type=click.Path(path_type=Path), default=Path("pipeline.yaml"), show_default=True,
@@ -104,3 +105,4 @@ cli.add_command(unpack)
 cli.add_command(cache)
 cli.add_command(reproduce_command)
 cli.add_command(hash_command)
+cli.add_command(target)

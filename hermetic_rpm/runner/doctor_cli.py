@@ -17,11 +17,12 @@ from hermetic_rpm.preflight import check, facts
 from hermetic_rpm.preflight.check import OK, REFUSED, Check, ok
 from hermetic_rpm.progress import JSON
 from hermetic_rpm.runner import table
+from hermetic_rpm.runner.ask import ask
 from hermetic_rpm.runner.doctor import HOST, Host, host_checks, podman_info
 from hermetic_rpm.runner.interrupt import Events, listening
 from hermetic_rpm.runner.pipeline import Pipeline, load
 from hermetic_rpm.runner.plan import StagePlan, preflight_plan
-from hermetic_rpm.runner.podman import Broken, Exited, Podman, Printed, connect
+from hermetic_rpm.runner.podman import Podman, connect
 from hermetic_rpm.runner.service import api_address, podman_environment
 
 ARGUMENTS = ("--preflight", "--log-format", JSON)
@@ -83,19 +84,11 @@ def _stage_checks(stage: StagePlan, podman: Podman, events: Events) -> Iterator[
 
 def _preflight(stage: StagePlan, podman: Podman, events: Events) -> tuple[Check, ...]:
     """The checks of a stage's own preflight; raises `StageFailed` if it says none."""
-    lines: list[str] = []
-    with podman.container(stage, ()) as container:
-        container.start(events)
-        while not isinstance(event := events.take(), Exited):
-            if isinstance(event, Broken):
-                raise event.error
-            if isinstance(event, Printed):
-                container.handled()
-                lines += event.lines
+    lines, code = ask(stage, podman, events)
     found = tuple(parsed for line in lines if (parsed := check.parse(line)))
     if not found:
         said = " ".join(lines)[-_FIRST_WORDS:]
-        raise StageFailed(f"The preflight ended with status {event.code}: {said}", solution="Run `make images`.")
+        raise StageFailed(f"The preflight ended with status {code}: {said}", solution="Run `make images`.")
     return found
 
 

@@ -18,7 +18,7 @@ from hermetic_rpm.lock.model import Lock
 from hermetic_rpm.lock.sidecar import KEYS_DIRECTORY, SIDECAR_NAME
 from hermetic_rpm.progress import Progress
 from hermetic_rpm.runner import hermeto, prefetched
-from hermetic_rpm.target import keys, load
+from hermetic_rpm.target import keys, load, support
 from hermetic_rpm.target.keys import Key
 from hermetic_rpm.target.model import Target
 
@@ -60,6 +60,7 @@ def make_lock(request: Request, voice: Progress) -> Lock:
 
 def _target(request: Request) -> Target:
     target = load.load(load.find(request.target, TARGETS))
+    support.require(target)
     if request.image is None:
         return target
     if LOCATION.fullmatch(request.image) is None:

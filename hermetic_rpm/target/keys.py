@@ -14,8 +14,15 @@ from urllib.parse import unquote, urlsplit
 from hermetic_rpm.errors import RepositoryUnavailable
 from hermetic_rpm.target.model import Repository, Target
 
+DISTRIBUTION_KEYS = "/usr/share/distribution-gpg-keys"
+"""Where the package distribution-gpg-keys has its keys: targets made of Mock's configurations name them there."""
+
 MAX_KEY_BYTES = 1 << 20
 TIMEOUT_SECONDS = 30
+KEYS_ELSEWHERE = (
+    "Install the package distribution-gpg-keys, or unpack it and name its directory of keys "
+    "(`hermetic-resolve --keys DIR`, `hermetic-rpm run -p keys=DIR`)."
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,12 +43,15 @@ def key_name(repository: Repository, index: int) -> str:
     return re.sub(r"[^A-Za-z0-9._+-]", "_", f"{repository.id}-{index + 1}.asc")
 
 
-def collect(target: Target) -> tuple[Key, ...]:
-    """Every key that the target names, sorted by name; raises `RepositoryUnavailable`."""
+def collect(target: Target, distribution_keys: Path = Path(DISTRIBUTION_KEYS)) -> tuple[Key, ...]:
+    """Every key that the target names, sorted by name; raises `RepositoryUnavailable`.
+
+    Keys below `DISTRIBUTION_KEYS` are read from the directory ``distribution_keys`` instead.
+    """
     return tuple(
         sorted(
             (
-                Key(name=key_name(repository, index), content=_read(url))
+                Key(name=key_name(repository, index), content=_read(url, distribution_keys))
                 for repository in target.every_repository
                 for index, url in enumerate(repository.gpgkey)
             ),
@@ -50,16 +60,22 @@ def collect(target: Target) -> tuple[Key, ...]:
     )
 
 
-def _read(url: str) -> bytes:
+def _read(url: str, distribution_keys: Path) -> bytes:
     try:
         if url.startswith("file://"):
-            content = Path(unquote(urlsplit(url).path)).read_bytes()
+            content = _path(unquote(urlsplit(url).path), distribution_keys).read_bytes()
         else:
             # The schema lets only http, https, ftp and file pass.
             with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
                 content = answer.read(MAX_KEY_BYTES + 1)
     except (OSError, urllib.error.URLError, http.client.HTTPException) as error:
-        raise RepositoryUnavailable(f"The key {url} cannot be read: {error}.") from error
+        solution = KEYS_ELSEWHERE if f"{DISTRIBUTION_KEYS}/" in url else None
+        raise RepositoryUnavailable(f"The key {url} cannot be read: {error}.", solution=solution) from error
     if len(content) > MAX_KEY_BYTES or b"-----BEGIN PGP PUBLIC KEY BLOCK-----" not in content:
         raise RepositoryUnavailable(f"{url} is no armored OpenPGP public key.")
     return bytes(content)
+
+
+def _path(path: str, distribution_keys: Path) -> Path:
+    inside = path.removeprefix(f"{DISTRIBUTION_KEYS}/")
+    return Path(path) if inside == path else distribution_keys / inside

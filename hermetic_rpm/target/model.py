@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+Option = tuple[str, bool | int | str]
+"""An option of the package manager and its value."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Repository:
-    """A package repository of a target; ``baseurl`` in order of preference."""
+    """A package repository of a target; ``baseurl`` in order of preference.
+
+    ``client_certificate`` is a name: where that certificate is, only the machine that uses it knows.
+    """
 
     id: str
     name: str
@@ -18,6 +24,19 @@ class Repository:
     priority: int | None
     cost: int | None
     exclude: tuple[str, ...]
+    mirrorlist: str | None = None
+    metalink: str | None = None
+    client_certificate: str | None = None
+    proxy: str | None = None
+    options: tuple[Option, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Origin:
+    """What a generated target was made from: a configuration of Mock, and where that is."""
+
+    mock_config: str
+    place: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,6 +44,7 @@ class Target:
     """Image, package manager, repositories, minimal buildroot and macros to build with.
 
     ``source_repositories`` hold the source RPMs of the packages; nothing is installed from them.
+    ``image_ready`` is what the target says of its image, or None; ``options`` are those for all repositories.
     """
 
     name: str
@@ -41,6 +61,11 @@ class Target:
     module_platform_id: str | None
     macros: tuple[tuple[str, str | int], ...]
     source_repositories: tuple[Repository, ...] = ()
+    description: str = ""
+    origin: Origin | None = None
+    image_ready: bool | None = None
+    options: tuple[Option, ...] = ()
+    module_streams: tuple[str, ...] = ()
 
     @property
     def every_repository(self) -> tuple[Repository, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -9,12 +10,16 @@ import click
 from hermetic_rpm import edge
 from hermetic_rpm.inputs import Input
 from hermetic_rpm.preflight import command as preflight
+from hermetic_rpm.target.keys import DISTRIBUTION_KEYS
 from stages.resolver.resolve import Request, resolve
+
+MOCK_CONFIG = "--mock-config"
 
 
 @click.command(
     context_settings={"max_content_width": 100},
-    epilog="With --preflight alone it says what the host allows, and which setting to change.",
+    epilog="With --preflight alone it says what the host allows, and which setting to change. "
+    "With --mock-config it evaluates configurations of Mock.",
 )
 @click.option("--srpm", type=click.Path(path_type=Path), required=True, help="The source RPM.")
 @click.option("--target", required=True, help="Name of a target, or path of a target file.")
@@ -24,6 +29,13 @@ from stages.resolver.resolve import Request, resolve
     default=Path("/targets"),
     show_default=True,
     help="Directory of target files.",
+)
+@click.option(
+    "--keys",
+    type=click.Path(path_type=Path),
+    default=Path(DISTRIBUTION_KEYS),
+    show_default=True,
+    help="Directory of the keys that the target names below /usr/share/distribution-gpg-keys.",
 )
 @click.option(
     "--output",
@@ -55,7 +67,7 @@ from stages.resolver.resolve import Request, resolve
 @edge.input_option
 @edge.common_options
 def command(
-    srpm: Path, target: str, targets: Path, output: Path, cache: Path | None, scratch: Path,
+    srpm: Path, target: str, targets: Path, keys: Path, output: Path, cache: Path | None, scratch: Path,
     timeout: int, given: tuple[Input, ...], expect: tuple[tuple[str, str], ...], log_format: str,
 ) -> None:  # fmt: skip
     """Find every build dependency of a source RPM and write a lockfile."""
@@ -63,6 +75,7 @@ def command(
         srpm=srpm,
         target=target,
         targets=targets,
+        keys=keys,
         output=output,
         cache=cache,
         scratch=scratch,
@@ -73,8 +86,31 @@ def command(
     edge.run("resolver", output, log_format, lambda progress, report: resolve(request, progress, report))
 
 
+@click.command()
+@click.option(MOCK_CONFIG, "names", multiple=True, help="Name of a chroot; `all` for every one.")
+@click.option(
+    "--mock-config-dir",
+    "directory",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=Path("/etc/mock"),
+    show_default=True,
+    help="Directory of configurations.",
+)
+def mock_config_command(names: tuple[str, ...], directory: Path) -> None:
+    """Evaluate Mock's configurations, which are programs, and print what they set, a line of JSON each.
+
+    Run it in a container without a network that sees nothing but the directory.
+    """
+    from stages.resolver import mock_config  # noqa: PLC0415 - Jinja is loaded where it is needed
+
+    for line in mock_config.lines(directory, mock_config.chroots(directory) if names == ("all",) else names):
+        click.echo(line)
+
+
 def main() -> None:
     """The entry point of the image."""
+    if any(argument.partition("=")[0] == MOCK_CONFIG for argument in sys.argv[1:]):
+        mock_config_command()
     preflight.command_line("resolver", command, network=True)
 
 

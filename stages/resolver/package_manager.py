@@ -24,7 +24,7 @@ from hermetic_rpm.errors import (
     UnsatisfiedRequirement,
 )
 from hermetic_rpm.target.keys import key_name
-from hermetic_rpm.target.model import Repository, Target
+from hermetic_rpm.target.model import Option, Repository, Target
 
 CONFIG = "/hermetic-rpm-config"
 CACHE = "/var/cache/dnf"
@@ -72,6 +72,8 @@ def configuration(target: Target) -> str:
     ]  # fmt: skip
     if target.module_platform_id is not None:
         lines.append(f"module_platform_id={target.module_platform_id}")
+    own = dict(target.options)
+    lines = [line for line in lines if line.partition("=")[0] not in own] + _option_lines(target.options)
     for repository in target.repositories:
         lines += ["", *_repository_lines(repository)]
     for repository in target.source_repositories:
@@ -96,7 +98,12 @@ def _repository_lines(repository: Repository, *, enabled: bool = True) -> list[s
         lines.append(f"cost={repository.cost}")
     if repository.exclude:
         lines.append(f"excludepkgs={' '.join(repository.exclude)}")
-    return lines
+    return [*lines, *_option_lines(repository.options)]
+
+
+def _option_lines(options: tuple[Option, ...]) -> list[str]:
+    """Options of the target in dnf's words."""
+    return [f"{name}={int(value) if isinstance(value, bool) else value}" for name, value in options]
 
 
 def key_url(repository: Repository, index: int) -> str:

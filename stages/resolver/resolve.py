@@ -25,7 +25,7 @@ from hermetic_rpm.lock.model import LockedSrpm, MetadataFile, RequirementEdges, 
 from hermetic_rpm.lock.sidecar import KEYS_DIRECTORY, SIDECAR_NAME
 from hermetic_rpm.progress import Progress
 from hermetic_rpm.result import outputs_of
-from hermetic_rpm.target import keys, load
+from hermetic_rpm.target import keys, load, support
 from hermetic_rpm.target.keys import Key
 from hermetic_rpm.target.model import Target
 from stages.resolver import buildroot_cache, loop, metadata, package_manager, source_rpms
@@ -45,6 +45,7 @@ class Request:
     srpm: Path
     target: str
     targets: Path
+    keys: Path
     output: Path
     cache: Path | None
     scratch: Path
@@ -87,6 +88,7 @@ def resolve(request: Request, progress: Progress, report: Report) -> None:
     with progress.phase("check"):
         srpm = _check_srpm(request, report)
         target = load.load(load.find(request.target, request.targets))
+        support.require(target)
         report.inputs["target"] = target.sha256
         _forget_older_lock(request.output)
     scratch = files.scratch_directory(request.scratch, "resolve-")
@@ -95,7 +97,7 @@ def resolve(request: Request, progress: Progress, report: Report) -> None:
         with open_log(request.output / LOG_NAME) as log, _package_cache(cache, target) as dnf_cache:
             with progress.phase("inputs"):
                 report.inputs |= inputs.take(request.inputs, scratch / "inputs", request.expected)
-            setup = _set_up(target, scratch, dnf_cache, progress, log)
+            setup = _set_up(target, request.keys, scratch, dnf_cache, progress, log)
             found = _find(setup, request, progress, log)
             with progress.phase("requirement edges"):
                 edges = _edges(setup, found)
@@ -139,7 +141,9 @@ def _package_cache(cache: Path, target: Target) -> Iterator[Path]:
             yield directory
 
 
-def _set_up(target: Target, scratch: Path, dnf_cache: Path, progress: Progress, log: CommandLog) -> Setup:
+def _set_up(
+    target: Target, distribution_keys: Path, scratch: Path, dnf_cache: Path, progress: Progress, log: CommandLog
+) -> Setup:
     with progress.phase("image"):
         progress.say(f"bootstrap image {target.image_reference}")
         image = copy.copy_first(
@@ -151,7 +155,7 @@ def _set_up(target: Target, scratch: Path, dnf_cache: Path, progress: Progress, 
         unpack.unpack(image, scratch / "bootstrap", scratch / "unpack", say=progress.say)
     (scratch / "buildroot").mkdir()
     boot = Bootstrap(root=scratch / "bootstrap", buildroot=scratch / "buildroot", log=log)
-    found_keys = keys.collect(target)
+    found_keys = keys.collect(target, distribution_keys)
     config = _write_config(scratch / "config", target, found_keys)
     manager = package_manager.find(
         target.package_manager, boot, cache=dnf_cache,

@@ -222,3 +222,13 @@ def test_nothing_is_installed_from_a_repository_of_source_rpms(flavour: str) -> 
     assert "enabled=0" in sources
     assert read_sources_command(manager(flavour), found)[-2:] == ("--repo=demo-source", "makecache")
     assert not [word for word in install_command(manager(flavour), found, ("x",)) if "demo-source" in word]
+
+
+def test_options_of_the_target_replace_the_resolvers_own() -> None:
+    repository = dataclasses.replace(target().repositories[0], options=(("module_hotfixes", True), ("timeout", 5)))
+    text = configuration(target(repositories=(repository,), options=(("best", False), ("retries", 20))))
+    main, _, section = text.partition("[demo]")
+    assert [line for line in main.splitlines() if line.startswith(("best", "retries", "install_weak"))] == [
+        "install_weak_deps=0", "best=0", "retries=20",
+    ]  # fmt: skip
+    assert section.splitlines()[-2:] == ["module_hotfixes=1", "timeout=5"]

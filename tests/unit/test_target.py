@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from hermetic_rpm.errors import TargetInvalid, TargetUnknown
-from hermetic_rpm.target.load import find, load, parse
-from hermetic_rpm.target.model import Target
+from hermetic_rpm.errors import TargetInvalid, TargetUnknown, TargetUnsupported
+from hermetic_rpm.target.check import warnings
+from hermetic_rpm.target.load import files, find, load, parse, read
+from hermetic_rpm.target.model import Origin, Target
+from hermetic_rpm.target.support import require, unsupported
 
 ROOT = Path(__file__).resolve().parents[2]
 GOOD = """\
@@ -89,8 +92,145 @@ def test_a_signed_repository_without_a_key_is_refused() -> None:
 
 def test_two_repositories_of_one_id_are_refused() -> None:
     block = GOOD[GOOD.index("  - id: os") : GOOD.index("buildroot:")]
-    with pytest.raises(TargetInvalid, match="two repositories have one id"):
+    with pytest.raises(TargetInvalid, match=r"demo.yaml:11:5: repositories\[1\].id: two repositories have one id"):
         target(GOOD.replace("buildroot:", block + "buildroot:"))
+
+
+FULL = (
+    GOOD.replace(
+        """    baseurl: ["https://a.example.com/os"]
+""",
+        """    metalink: https://a.example.com/metalink?repo=os&arch=x86_64
+    mirrorlist: https://a.example.com/mirrors
+    client_certificate: customer
+    proxy: http://proxy.example.com:3128
+    options: {module_hotfixes: true, timeout: 5}
+""",
+    ).replace("bootstrap:latest", "bootstrap:latest\n  ready: false")
+    + """options: {install_weak_deps: true, ip_resolve: "4", retries: 3}
+module_streams: ["nodejs:18"]
+origin: {mock_config: demo-1-x86_64, from: "https://example.com/configs@0123"}
+"""
+)
+
+
+def test_a_target_may_say_all_that_a_dnf_configuration_says() -> None:
+    found = target(FULL)
+    repository = found.repositories[0]
+    assert repository.baseurl == ()
+    assert repository.metalink == "https://a.example.com/metalink?repo=os&arch=x86_64"
+    assert repository.mirrorlist == "https://a.example.com/mirrors"
+    assert (repository.client_certificate, repository.proxy) == ("customer", "http://proxy.example.com:3128")
+    assert repository.options == (("module_hotfixes", True), ("timeout", 5))
+    assert found.options == (("install_weak_deps", True), ("ip_resolve", "4"), ("retries", 3))
+    assert found.module_streams == ("nodejs:18",)
+    assert found.origin == Origin(mock_config="demo-1-x86_64", place="https://example.com/configs@0123")
+    assert (found.image_ready, target().image_ready) == (False, None)
+
+
+@pytest.mark.promise("3.1", "every mistake in a target file is told with its place")
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("retries", "retires", "demo.yaml:17:1: options: unknown 'retires' (did you mean retries?)"),
+        ("module_hotfixes", "best", "demo.yaml:13:5: repositories[0].options: unknown 'best'"),
+        ("timeout: 5", "timeout: soon", "repositories[0].options.timeout: 'soon' is not of type 'integer'"),
+        ("customer", "/etc/pki/customer.pem", "demo.yaml:11:5: repositories[0].client_certificate: "),
+        ("http://proxy.", "http://me:secret@proxy.", "demo.yaml:12:5: repositories[0].proxy: this is an address with"),
+        ("repo=os", "repo=$releasever", "demo.yaml:9:5: repositories[0].metalink: this is an address with a variable"),
+        ("nodejs:18", "nodejs", "demo.yaml:18:18: module_streams[0]: "),
+        ("mirrorlist: https://a.example.com/", "mirrorlist: https://[::1/", "repositories[0].mirrorlist: this is an "),
+    ],
+)
+def test_a_mistake_in_what_dnf_is_told_has_its_place(old: str, new: str, message: str) -> None:
+    with pytest.raises(TargetInvalid) as caught:
+        target(FULL.replace(old, new, 1))
+    assert message in caught.value.reason
+
+
+@pytest.mark.promise("3.1", "every mistake in a target file is told with its place")
+def test_mistakes_beyond_the_schema_are_told_at_once() -> None:
+    text = GOOD.replace('    baseurl: ["https://a.example.com/os"]\n', "    repo_gpgcheck: true\n")
+    with pytest.raises(TargetInvalid) as caught:
+        target(text.replace('    gpgkey: ["https://a.example.com/KEY"]\n', ""))
+    unsigned = "on but names no gpgkey, a key that its signatures are of"
+    assert [line.strip() for line in caught.value.reason.splitlines()[1:]] == [
+        "demo.yaml:7:5: repositories[0]: repository os names no baseurl, mirrorlist or metalink",
+        f"demo.yaml:9:5: repositories[0].gpgcheck: repository os has gpgcheck {unsigned}",
+        f"demo.yaml:8:5: repositories[0].repo_gpgcheck: repository os has repo_gpgcheck {unsigned}",
+    ]
+
+
+REFUSED = pytest.mark.promise("3.1", "what a target says and the resolver does not do yet is refused, never left out")
+
+
+@REFUSED
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (GOOD, ()),
+        (
+            FULL,
+            ("module_streams", "mirrorlist (os)", "metalink (os)", "client_certificate (os)", "proxy (os)"),
+        ),
+        (GOOD.replace("dnf5", "yum3"), ("package_manager yum3",)),
+        (
+            GOOD[: GOOD.index("repositories:")] + "repositories: []\nbuildroot: []\n",
+            ("no repositories", "no packages in buildroot"),
+        ),
+    ],
+)
+def test_what_the_resolver_does_not_do_yet_is_named(text: str, found: tuple[str, ...]) -> None:
+    assert unsupported(target(text)) == found
+
+
+@REFUSED
+def test_a_target_that_is_not_supported_is_refused() -> None:
+    require(target())
+    with pytest.raises(
+        TargetUnsupported, match=r"not supported yet by the resolver: module_streams, mirrorlist \(os\)"
+    ):
+        require(target(FULL))
+
+
+def test_what_is_unwise_is_warned_of_with_its_place() -> None:
+    text = GOOD.replace("https://a.example.com/os", "http://a.example.com/os").replace(
+        "gpgcheck: true", "gpgcheck: false"
+    )
+    assert tuple(warnings(read(text.encode(), "demo.yaml"))) == (
+        "demo.yaml:9:5: repositories[0].gpgcheck: signatures of packages of os are not checked",
+        "demo.yaml:8:15: repositories[0].baseurl[0]: http://a.example.com/os is not protected by TLS",
+    )
+    assert tuple(warnings(read(GOOD.encode(), "demo.yaml"))) == ()
+
+
+SHIPPED = {
+    "alma+epel", "almalinux", "amazonlinux", "azure-linux", "centos-stream", "centos-stream+epel", "fedora", "mageia",
+    "openeuler", "opensuse-leap", "opensuse-tumbleweed", "rocky", "rocky+epel",
+}  # fmt: skip
+
+
+@pytest.mark.promise(
+    "3.1", "targets for the public distributions are shipped, each with the commit it was generated from"
+)
+@pytest.mark.parametrize("architecture", ["aarch64", "x86_64"])
+def test_targets_of_the_public_distributions_are_shipped(architecture: str) -> None:
+    shipped = [load(path) for path in files(ROOT / "targets") if path.stem.endswith(f"-{architecture}")]
+    generated = [found for found in shipped if not found.name.startswith("demo-")]
+    families = {re.sub(r"(-[0-9.]+|-rawhide|-cauldron)?-[a-z0-9_]+$", "", found.name) for found in generated}
+    assert families == SHIPPED
+    for found in generated:
+        assert found.origin is not None
+        assert found.origin.mock_config == found.name
+        assert re.fullmatch(r"https://github\.com/[a-z/-]+@[0-9a-f]{40}", found.origin.place)
+        assert found.architecture == architecture
+        assert all(repository.gpgcheck for repository in found.repositories)
+
+
+def test_shipped_targets_hold_facts_and_no_prose() -> None:
+    for path in files(ROOT / "targets"):
+        if not path.stem.startswith("demo-"):
+            assert not re.search(r"(^|\s)#", path.read_text()), path
 
 
 SOURCES = """\
@@ -147,6 +287,15 @@ def test_an_unknown_target_names_the_known_ones_and_the_nearest(tmp_path: Path) 
         find("fedora-42-x8664", tmp_path)
     assert "epel-9-x86_64, fedora-42-x86_64" in caught.value.reason
     assert caught.value.reason.endswith("Did you mean fedora-42-x86_64?")
+
+
+def test_of_two_targets_with_one_name_the_first_directory_has_the_one(tmp_path: Path) -> None:
+    for directory, name in (("a", "one"), ("b", "one"), ("b", "two")):
+        (tmp_path / directory).mkdir(exist_ok=True)
+        (tmp_path / directory / f"{name}.yaml").touch()
+    a, b, none = (tmp_path / name for name in ("a", "b", "none"))
+    assert files(a, none, b) == (a / "one.yaml", b / "two.yaml")
+    assert find("one", b, a) == b / "one.yaml"
 
 
 def test_a_missing_target_file_or_directory_is_said_so(tmp_path: Path) -> None:

@@ -1,0 +1,40 @@
+"""What a target may say and the resolver does not do yet: it is refused, never left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hermetic_rpm.errors import TargetUnsupported
+from hermetic_rpm.target.model import Repository, Target
+
+NOT_YET = ("mirrorlist", "metalink", "client_certificate", "proxy")
+"""What no repository may have yet."""
+
+
+def unsupported(target: Target) -> tuple[str, ...]:
+    """Each thing that keeps the resolver from this target; none if it can be used."""
+    return tuple(_unsupported(target))
+
+
+def require(target: Target) -> None:
+    """Raise `TargetUnsupported` if the resolver would have to leave something out."""
+    if found := unsupported(target):
+        raise TargetUnsupported(f"The target {target.name} is not supported yet by the resolver: {', '.join(found)}.")
+
+
+def _unsupported(target: Target) -> Iterator[str]:
+    if target.package_manager == "yum3":
+        yield "package_manager yum3"
+    if not target.repositories:
+        yield "no repositories"
+    if not target.buildroot:
+        yield "no packages in buildroot"
+    if target.module_streams:
+        yield "module_streams"
+    for key in NOT_YET:
+        if names := [repository.id for repository in target.every_repository if _has(repository, key)]:
+            yield f"{key} ({', '.join(names)})"
+
+
+def _has(repository: Repository, key: str) -> bool:
+    return getattr(repository, key) is not None
