@@ -27,7 +27,7 @@ from hermetic_rpm.progress import HUMAN, JSON, Progress, printable
 from hermetic_rpm.result import Output, Result
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
-ROLES = ("srpm", "lockfile", "sidecar")
+ROLES = ("srpm", "lockfile", "sidecar", "result")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -74,7 +74,7 @@ def common_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--log-format", type=click.Choice([HUMAN, JSON]), default=HUMAN, show_default=True,
                      help="How progress is written to standard error."),
         click.option("--expect", type=Expectation(), multiple=True,
-                     help="Refuse an input whose sha256 differs (srpm, lockfile, sidecar)."),
+                     help=f"Refuse an input whose sha256 differs ({', '.join(ROLES)})."),
     ):  # fmt: skip
         command = option(command)
     return command

@@ -21,6 +21,7 @@ from hermetic_rpm.runner.plan import Plan, make_plan
 from hermetic_rpm.runner.policy_cli import policy
 from hermetic_rpm.runner.reproduce_cli import reproduce_command
 from hermetic_rpm.runner.service import podman_environment
+from hermetic_rpm.runner.sign_cli import sign_command
 from hermetic_rpm.runner.summary import results, summary
 
 _pipeline = click.option(
@@ -94,3 +95,4 @@ cli.add_command(pack)
 cli.add_command(unpack)
 cli.add_command(cache)
 cli.add_command(reproduce_command)
+cli.add_command(sign_command)

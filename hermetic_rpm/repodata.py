@@ -1,4 +1,4 @@
-"""The offline repository's metadata, made by createrepo_c in a subprocess with limits.
+"""The metadata of a repository (offline, or of what was built), made by createrepo_c in a subprocess with limits.
 
 gzip, since old versions of dnf read nothing newer; the same packages give the same bytes.
 """
@@ -19,6 +19,7 @@ from hermetic_rpm.files import writing_errors
 from hermetic_rpm.lock.offline import INDEX, METADATA_KINDS, REPODATA
 
 MEMORY_BYTES = 4 << 30
+INCOMPLETE = ".incomplete-repodata"
 
 
 def content_tag(identity: str) -> str:
@@ -33,7 +34,7 @@ def write(
 
     ``identity`` is kept as a tag of the index; ``more`` are files to describe by their kind.
     """
-    fresh = repository / ".incomplete-repodata"
+    fresh = repository / INCOMPLETE
     with writing_errors(repository):
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir()
