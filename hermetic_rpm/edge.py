@@ -1,4 +1,4 @@
-"""What the edges of all three stages share: options, signals, and errors turned into output.
+"""What the edges of all stages share: options, signals, and errors turned into output.
 
 A stage's ``__main__`` declares its arguments and calls `run`, which always leaves a
 ``result.json`` and exits with the code of the error's class.

@@ -45,8 +45,8 @@ def opened(given: Path, *, fingerprint: str | None, passphrase_file: Path | None
     home = Path(tempfile.mkdtemp(dir=MEMORY, prefix="gnupg-"))
     try:
         options = ("--pinentry-mode=loopback", *_passphrase(home, passphrase_file))
-        _import(given, home, options)
-        key = Key(home=home, fingerprint=_choose(secret_keys(_list(home)), fingerprint), options=options)
+        bring(given, home, options)
+        key = Key(home=home, fingerprint=choose(secret_keys(_list(home)), fingerprint), options=options)
         _try(key)
         yield key
     finally:
@@ -74,7 +74,8 @@ def _passphrase(home: Path, file: Path | None) -> tuple[str, ...]:
     return (f"--passphrase-file={copy}",)
 
 
-def _import(given: Path, home: Path, options: tuple[str, ...]) -> None:
+def bring(given: Path, home: Path, options: tuple[str, ...]) -> None:
+    """Import an exported key into a GnuPG home, or copy another home there; raises `SigningKeyUnusable`."""
     try:
         if given.is_dir():
             shutil.copytree(given, home, ignore=shutil.ignore_patterns(*NOT_COPIED), dirs_exist_ok=True)
@@ -101,7 +102,8 @@ def secret_keys(listing: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _choose(found: tuple[str, ...], wanted: str | None) -> str:
+def choose(found: tuple[str, ...], wanted: str | None) -> str:
+    """The key to sign with: the wanted one, or the only one; raises `SigningKeyUnusable`."""
     if wanted is not None:
         if wanted.upper() not in found:
             raise SigningKeyUnusable(f"There is no secret key {wanted}, but {', '.join(found) or 'none'}.")
