@@ -410,7 +410,7 @@ class SigningKeyUnusable(HermeticError):
     exit_code = 83
     default_solution = (
         "Give one secret key that has not expired, exported by `gpg --export-secret-keys` or as a GnuPG home, "
-        "readable by you alone, and its passphrase in a file."
+        "in files of the user who runs podman, and its passphrase in a file."
     )
 
 

@@ -67,6 +67,7 @@ def sign_command(
             error.add_note("Nothing of it was kept.")
             raise
         place.rename(signed, output)
+    voice.say(f"the signed copies are in {output}")
     for path in packages(report):
         click.echo(str(output / path.name))
 

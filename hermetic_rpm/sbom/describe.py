@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from pathlib import PurePath
 from urllib.parse import quote
 
@@ -37,14 +38,19 @@ def describe(lock: Lock) -> Buildroot:
 
 
 def describe_build(lock: Lock, srpm: str, srpm_sha256: str, made: Sequence[tuple[Header, str]]) -> Build:
-    """What was built from a source RPM (its file name) with a lock: headers, each with its file's sha256."""
+    """What was built from a source RPM with a lock: headers, each with its file's sha256.
+
+    ``srpm`` is its file name; that of the sidecar is told if it is the resolved one, whatever it is called now.
+    """
     distro = lock.lockfile.config.dist.lstrip(".")
-    files = sorted((PurePath(header.path).name, header, sha256) for header, sha256 in made)
+    if lock.sidecar is not None and lock.sidecar.srpm.sha256 == srpm_sha256:
+        srpm = lock.sidecar.srpm.name
+    files = sorted(((PurePath(header.path).name, header, sha256) for header, sha256 in made), key=itemgetter(0))
     outputs = " ".join(f"{name} {sha256}" for name, _, sha256 in files)
     identity = f"{__version__} {lock.lockfile_sha256} {lock.sidecar_sha256 or ''} {srpm_sha256} {outputs}"
     given = _srpm(srpm, srpm_sha256, distro)
     return Build(
-        name=f"{given.name}-{given.evr}",
+        name="-".join(filter(None, (given.name, given.evr))),
         uuid=str(uuid.uuid5(NAMESPACE, identity)),
         lockfile_sha256=lock.lockfile_sha256,
         sidecar_sha256=lock.sidecar_sha256,

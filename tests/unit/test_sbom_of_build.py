@@ -35,10 +35,10 @@ def header(name: str, **more: Any) -> Header:
     return Header(path=f"/results/.incomplete-results/{name}-2.10-1.fc41.x86_64.rpm", name=name, **values)
 
 
-def made(lock: Lock, *, first: str = "1" * 64) -> dict[str, bytes]:
+def made(lock: Lock, *, first: str = "1" * 64, given: str = GIVEN) -> dict[str, bytes]:
     packages = [(header(name, **more), first if name == "hello" else "2" * 64) for name, more in BUILT]
     srpm = Header(path=f"/results/{WRITTEN}", name="hello", source=True)
-    return sbom.build_documents(lock, srpm=GIVEN, srpm_sha256="e" * 64, made=[*packages, (srpm, "3" * 64)])
+    return sbom.build_documents(lock, srpm=given, srpm_sha256="e" * 64, made=[*packages, (srpm, "3" * 64)])
 
 
 @pytest.fixture
@@ -114,6 +114,7 @@ def test_they_refer_to_the_documents_of_the_buildroot_by_name_and_checksum(lock:
 def test_the_same_build_gives_the_same_bytes_and_another_one_another_identity(lock: Lock) -> None:
     documents = made(lock)
     assert made(lock) == documents
+    assert made(lock, given="renamed.src.rpm") == documents
     other = made(lock, first="4" * 64)
     assert json.loads(other[CYCLONEDX])["serialNumber"] != json.loads(documents[CYCLONEDX])["serialNumber"]
     assert json.loads(other[SPDX])["documentNamespace"] != json.loads(documents[SPDX])["documentNamespace"]
