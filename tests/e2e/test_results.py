@@ -52,10 +52,12 @@ def test_the_bills_of_materials_are_valid_and_name_what_is_there(hello: Workspac
 # -- a repository -------------------------------------------------------------------------
 
 
-@pytest.fixture
-def dnf(rootful: Engine, tmp_path: Path) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+@pytest.fixture(scope="module")
+def dnf(
+    rootful: Engine, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
     """The demo's dnf5 in podman with a storage of its own, on a directory that is /repo."""
-    place = tmp_path / "podman"
+    place = tmp_path_factory.mktemp("podman")  # podman wants a short path
     podman = ("podman", "--root", str(place / "root"), "--runroot", str(place / "run"))
     found = rootful.run(*podman, "pull", "--quiet", f"oci:{DEMO}/images/dnf5:latest", check=True)
     image = found.stdout.split()[-1]
