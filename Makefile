@@ -24,7 +24,7 @@ help: ## list these targets
 setup: ## install what this host lacks (apt, as root; elsewhere say what), make .venv, try podman
 	@$(PYTHON) -m setup host
 
-images: setup ## build the base and the three stage images; REFRESH=1 takes Debian's newest packages
+images: setup ## build the base and the images of stages and signer; REFRESH=1 takes Debian's newest packages
 	@$(HOST) $(PYTHON) -m setup images $(if $(REFRESH),--refresh)
 
 .PHONY: distribution

@@ -1,4 +1,4 @@
-"""What the edges of all three stages share: options, signals, and errors turned into output.
+"""What the edges of all stages share: options, signals, and errors turned into output.
 
 A stage's ``__main__`` declares its arguments and calls `run`, which always leaves a
 ``result.json`` and exits with the code of the error's class.
@@ -29,7 +29,7 @@ from hermetic_rpm.progress import HUMAN, JSON, Progress, printable
 from hermetic_rpm.result import Output, Result
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
-ROLES = ("srpm", "lockfile", "sidecar")
+ROLES = ("srpm", "lockfile", "sidecar", "result")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -92,7 +92,7 @@ def common_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--log-format", type=click.Choice([HUMAN, JSON]), default=HUMAN, show_default=True,
                      help="How progress is written to standard error."),
         click.option("--expect", type=Expectation(), multiple=True,
-                     help="Refuse an input whose sha256 differs (srpm, lockfile, sidecar, input:NAME)."),
+                     help=f"Refuse an input whose sha256 differs ({', '.join(ROLES)}, input:NAME)."),
     ):  # fmt: skip
         command = option(command)
     return command

@@ -435,6 +435,33 @@ class StageFailed(HermeticError):
     default_solution = "Its last lines are above."
 
 
+# -- signing ------------------------------------------------------------------------------
+
+
+class SigningKeyUnusable(HermeticError):
+    """The secret key cannot be read or cannot sign."""
+
+    exit_code = 83
+    default_solution = (
+        "Give one secret key that has not expired, exported by `gpg --export-secret-keys` or as a GnuPG home, "
+        "in files of the user who runs podman, and its passphrase in a file."
+    )
+
+
+class SigningFailed(HermeticError):
+    """A package could not be signed, or its signature does not hold."""
+
+    exit_code = 84
+    default_solution = "Nothing of it was kept. rpm must know the key's algorithm: RSA is known to every rpm."
+
+
+class ResultsAltered(HermeticError):
+    """A package is not what the build wrote."""
+
+    exit_code = 85
+    default_solution = "Do not sign it. Build again, or restore the results as they were."
+
+
 # -- building again -----------------------------------------------------------------------
 
 

@@ -28,6 +28,7 @@ class Header:
 
     ``signers`` are issuer key ids or fingerprints in lower case hex; ``verified_by`` is the
     path of the certificate file under which a signature holds, if certificates were given.
+    ``source_rpm`` is the file name of the source RPM it was built from, as the header has it.
     ``signed_whole`` tells that there is a signature over header and payload (rpm's SIGPGP).
     """
 
@@ -39,6 +40,7 @@ class Header:
     arch: str = ""
     source: bool = False
     license: str = ""
+    source_rpm: str | None = None
     sigmd5: str | None = None
     signed_whole: bool = False
     signers: tuple[str, ...] = ()

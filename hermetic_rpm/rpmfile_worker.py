@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MEMORY_BYTES = 1 << 30
 CPU_SECONDS = 300
 CHUNK_BYTES = 1 << 20
-EPOCH_TAG, PAYLOAD_SHA256_TAG, SIGNATURE_MD5_TAG, SIGNATURE_PGP_TAG = 1003, 5092, 1004, 1002
+EPOCH_TAG, SOURCE_RPM_TAG, PAYLOAD_SHA256_TAG, SIGNATURE_MD5_TAG, SIGNATURE_PGP_TAG = 1003, 1044, 5092, 1004, 1002
 
 
 def describe(path: str, verifiers: list[tuple[str, Any]], *, payload: bool) -> dict[str, Any]:
@@ -39,6 +39,7 @@ def describe(path: str, verifiers: list[tuple[str, Any]], *, payload: bool) -> d
             "arch": metadata.arch,
             "source": metadata.is_source_package(),
             "license": metadata.license,
+            "source_rpm": metadata.source_rpm if header.entry_is_present(SOURCE_RPM_TAG) else None,
             "sigmd5": _sigmd5(metadata),
             "signed_whole": metadata.signature.entry_is_present(SIGNATURE_PGP_TAG),
             "signers": sorted(

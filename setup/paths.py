@@ -12,4 +12,4 @@ HOST_ENV = BUILD / "host.env"
 CONTAINERS_CONF = BUILD / "containers.conf"
 VENV = ROOT / ".venv"
 DEV_REQUIREMENTS = ROOT / "requirements" / "dev.txt"
-STAGES = ("resolver", "fetcher", "builder")
+STAGES = ("resolver", "fetcher", "builder", "signer")

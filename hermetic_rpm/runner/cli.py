@@ -23,6 +23,7 @@ from hermetic_rpm.runner.plan import Plan, make_plan
 from hermetic_rpm.runner.policy_cli import policy
 from hermetic_rpm.runner.reproduce_cli import reproduce_command
 from hermetic_rpm.runner.service import podman_environment
+from hermetic_rpm.runner.sign_cli import sign_command
 from hermetic_rpm.runner.summary import results, summary
 from hermetic_rpm.runner.target_cli import target
 
@@ -106,3 +107,4 @@ cli.add_command(cache)
 cli.add_command(reproduce_command)
 cli.add_command(hash_command)
 cli.add_command(target)
+cli.add_command(sign_command)

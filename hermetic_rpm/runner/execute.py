@@ -6,17 +6,18 @@ import collections
 import contextlib
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hermetic_rpm.errors import HermeticError, OutputRefused, SrpmMissing, StageFailed
 from hermetic_rpm.files import sha256_of, writing_errors
 from hermetic_rpm.progress import Progress
 from hermetic_rpm.result import RESULT_NAME, Output
-from hermetic_rpm.runner import lines, outcome
+from hermetic_rpm.runner import lines, outcome, record
 from hermetic_rpm.runner.interrupt import Events, listening
 from hermetic_rpm.runner.plan import Plan, StagePlan
 from hermetic_rpm.runner.podman import Broken, Container, Exited, Podman, Printed, connect
+from hermetic_rpm.runner.record import RECORD_NAME, StageRecord
 from hermetic_rpm.runner.service import api_address
 
 SHOWN_LINES = 200
@@ -38,17 +39,21 @@ def run(plan: Plan, *, podman_environment: Mapping[str, str], voice: Progress) -
     with listening() as events:
         seen = {path: _digest_of_given(path) for path in plan.files if _is_expected(path, plan.stages)}
         homes = _make_directories(plan)
+        _forget(plan.stages[-1].output / RECORD_NAME)
+        records: list[StageRecord] = []
         with api_address(podman_environment, events) as address, connect(address) as podman:
-            for image in dict.fromkeys(stage.image for stage in plan.stages):
-                podman.require_image(image)
+            images = {name: podman.require_image(name) for name in dict.fromkeys(s.image for s in plan.stages)}
             for index, stage in enumerate(plan.stages):
                 with _named(stage):
                     _keep_in_place(homes)
-                    done = _run_stage(stage, podman, events, voice, seen)
+                    image = images[stage.image]
+                    done = _run_stage(stage, image.id, podman, events, voice, seen)
                     _keep_in_place(homes)
+                    records.append(StageRecord(name=stage.name, kind=stage.kind, image=image, result=done.result))
                     seen |= outcome.verified(stage, done, _handed_on(stage, plan.stages[index + 1 :]))
         with _named(stage):
             outputs = tuple(outcome.made(stage, done))
+            record.write(stage.output, tuple(records))
     return Report(
         seconds=tuple(voice.timings.items()),
         total=time.monotonic() - started,
@@ -58,15 +63,18 @@ def run(plan: Plan, *, podman_environment: Mapping[str, str], voice: Progress) -
 
 
 def _run_stage(
-    stage: StagePlan, podman: Podman, events: Events, voice: Progress, seen: Mapping[Path, str]
+    stage: StagePlan, image: str, podman: Podman, events: Events, voice: Progress, seen: Mapping[Path, str]
 ) -> outcome.Outcome:
-    """One container from its creation to its removal, and what it left."""
+    """One container from its creation to its removal, and what it left.
+
+    It is made of the image with that id: the name may come to mean another one during the run.
+    """
     events.check()
-    _forget_result(stage.output / RESULT_NAME)
+    _forget(stage.output / RESULT_NAME)
     arguments = _expectations(stage, seen)
     shown: collections.deque[str] = collections.deque(maxlen=SHOWN_LINES)
     voice.say(f"{stage.name} starts ({stage.image}, {'with' if stage.has_network else 'without'} network)")
-    with voice.phase(stage.name), podman.container(stage, arguments) as container:
+    with voice.phase(stage.name), podman.container(replace(stage, image=image), arguments) as container:
         events.check()
         container.start(events)
         try:
@@ -119,7 +127,7 @@ def _expectations(stage: StagePlan, seen: Mapping[Path, str]) -> tuple[str, ...]
     return tuple(arguments)
 
 
-def _forget_result(path: Path) -> None:
+def _forget(path: Path) -> None:
     """What an earlier run said must not be taken for what this one says."""
     try:
         with writing_errors(path):

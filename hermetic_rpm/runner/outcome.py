@@ -28,9 +28,10 @@ _UNTRUSTED = "Do not use what it left; its logs are beside it. Run the stage aga
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """A stage that did its work: what it says it made, sorted by path."""
+    """A stage that did its work: what it says it made, sorted by path, and the sha256 of what says so."""
 
     outputs: tuple[Output, ...]
+    result: str
 
 
 def judge(stage: StagePlan, code: int, *, out_of_memory: bool, shown: tuple[str, ...]) -> Outcome:
@@ -52,7 +53,7 @@ def judge(stage: StagePlan, code: int, *, out_of_memory: bool, shown: tuple[str,
     if result["status"] != "ok" or result["error"] is not None or code != 0:
         raise StageFailed(f"The {stage.name} ended with status {code}, but its {RESULT_NAME} says {result['status']}.")
     outputs = (Output(**output) for output in result["outputs"])
-    return Outcome(outputs=tuple(sorted(outputs, key=lambda output: output.path)))
+    return Outcome(outputs=tuple(sorted(outputs, key=lambda output: output.path)), result=result_sha256(stage.output))
 
 
 def read_result(output: Path, *, stage: str, kind: str) -> dict[str, Any] | None:
@@ -73,6 +74,12 @@ def read_result(output: Path, *, stage: str, kind: str) -> dict[str, Any] | None
     if data["stage"] != kind:
         raise StageFailed(f"{path} is of a {data['stage']}, but {stage} is a {kind}.", solution=_UNTRUSTED)
     return data
+
+
+def result_sha256(output: Path) -> str:
+    """The sha256 of the ``result.json`` in a stage's output directory; raises `StageFailed`."""
+    with _open_below(output, RESULT_NAME) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def verified(stage: StagePlan, outcome: Outcome, paths: Iterable[Path]) -> dict[Path, str]:

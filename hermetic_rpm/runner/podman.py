@@ -19,6 +19,7 @@ from hermetic_rpm.runner.command import HOSTNAME, LABEL
 from hermetic_rpm.runner.interrupt import Events
 from hermetic_rpm.runner.lines import LineSplitter
 from hermetic_rpm.runner.plan import SCRATCH, WRITABLE, StagePlan
+from hermetic_rpm.runner.record import StageImage
 
 GRACE_SECONDS = 5
 _AGAIN = "Run the same command again; if it stays, look at what podman itself says."
@@ -54,11 +55,13 @@ class Podman:
     def __init__(self, client: Any) -> None:
         self._client = client
 
-    def require_image(self, image: str) -> None:
-        """Raise `StageImageMissing` unless the image is here; nothing is ever pulled."""
+    def require_image(self, image: str) -> StageImage:
+        """What the image is here; raises `StageImageMissing` if it is not, for nothing is ever pulled."""
         with _translated(f"The image {image} cannot be looked up"):
             if self._client.images.exists(image):
-                return
+                attributes = self._client.images.get(image).attrs
+                identity = str(attributes["Id"]).removeprefix("sha256:")
+                return StageImage(reference=image, id=f"sha256:{identity}", digest=attributes["Digest"])
         solution = None if image.startswith("localhost/") else f"Run `podman pull {image}`."
         raise StageImageMissing(f"The image {image} is not on this machine.", solution=solution)
 

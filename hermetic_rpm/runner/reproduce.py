@@ -10,23 +10,29 @@ from types import MappingProxyType
 from hermetic_rpm import rpmdiff
 from hermetic_rpm.errors import InputsDiffer, PipelineInvalid, ResultsUnusable, SrpmMissing, StageFailed
 from hermetic_rpm.files import is_safe_name, sha256_of
+from hermetic_rpm.progress import printable
 from hermetic_rpm.result import RESULT_NAME
 from hermetic_rpm.rpmdiff import Difference
-from hermetic_rpm.runner import outcome
+from hermetic_rpm.runner import outcome, record
 from hermetic_rpm.runner.pipeline import BUILDER, Pipeline
 from hermetic_rpm.runner.plan import StagePlan
+from hermetic_rpm.runner.record import StageImage
 
 SAME, DIFFERENT, MISSING, ADDITIONAL = "same", "different", "missing", "additional"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Built:
-    """A build as its ``result.json`` tells it: sha256 of inputs by role and of outputs by file name."""
+    """A build as its ``result.json`` tells it: sha256 of inputs by role and of outputs by file name.
+
+    ``image`` is the builder's, if a runner recorded it.
+    """
 
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
     other_srpm: bool
     tool_version: str
+    image: StageImage | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,6 +67,7 @@ def read(results: Path) -> Built:
         outputs={output["path"]: output["sha256"] for output in found["outputs"]},
         other_srpm=found["facts"].get("srpm_was_resolved") is False,
         tool_version=found["tool_version"],
+        image=record.image_of(results, outcome.result_sha256(results)),
     )
 
 
@@ -118,6 +125,15 @@ def refuse_other_inputs(then: Mapping[str, str], now: Mapping[str, str]) -> None
     ]
     if lines:
         raise InputsDiffer("\n".join(("The inputs are not those of the first build:", *lines)))
+
+
+def other_image(then: Built, now: Built) -> str | None:
+    """What is to be said of the builder's image: None if both builds had the same."""
+    if then.image is None:
+        return "nobody recorded which builder image made the first build (`hermetic-rpm run` does)"
+    if now.image is not None and then.image.id != now.image.id:
+        return f"the first build was made by {printable(str(then.image))}, the second by {now.image}"
+    return None
 
 
 def verdicts(results: Path, built: Built, made: Path) -> tuple[Verdict, ...]:

@@ -83,6 +83,8 @@ def reproduce_command(
         now = reproduce.read(output)
         reproduce.refuse_other_inputs(built.inputs, now.inputs)
         found = reproduce.verdicts(results, built, output)
+    if (image := reproduce.other_image(built, now)) is not None:
+        voice.warn(image)
     for verdict in found:
         click.echo("\n".join(_lines(verdict)))
     _judge(found, built, now)

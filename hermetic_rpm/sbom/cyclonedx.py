@@ -1,4 +1,4 @@
-"""The buildroot as CycloneDX 1.6 (ECMA-424): pure."""
+"""The buildroot, and what was built in it, as CycloneDX 1.6 (ECMA-424): pure."""
 
 from __future__ import annotations
 
@@ -6,31 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from hermetic_rpm import __version__
-from hermetic_rpm.sbom.model import Buildroot, ImageComponent, RpmComponent, SrpmComponent
+from hermetic_rpm.sbom.model import Build, Buildroot, BuiltRpm, ImageComponent, RpmComponent, SrpmComponent
 
-ROOT = "buildroot"
+ROOT, BUILD, SRPM = "buildroot", "build", "source-rpm"
 
 
 def document(buildroot: Buildroot) -> dict[str, Any]:
-    """The whole document; without a timestamp, since nothing of a clock may be in it."""
+    """The whole document of a buildroot."""
+    facts = {"lockfile-sha256": buildroot.lockfile_sha256, "target": buildroot.target}
+    subject = {"type": "platform", "bom-ref": ROOT, "name": buildroot.name, "properties": _properties(facts)}
     return {
-        "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
-        "bomFormat": "CycloneDX",
-        "specVersion": "1.6",
-        "serialNumber": f"urn:uuid:{buildroot.uuid}",
-        "version": 1,
-        "metadata": {
-            "lifecycles": [{"phase": "pre-build"}],
-            "tools": {"components": [{"type": "application", "name": "hermetic-rpm", "version": __version__}]},
-            "component": {
-                "type": "platform",
-                "bom-ref": ROOT,
-                "name": buildroot.name,
-                "properties": _properties(
-                    {"lockfile-sha256": buildroot.lockfile_sha256, "target": buildroot.target}
-                ),
-            },
-        },
+        **_document(buildroot.uuid, "pre-build", subject),
         "components": [
             *(_rpm(package) for package in buildroot.packages),
             _image(buildroot.image),
@@ -38,6 +24,44 @@ def document(buildroot: Buildroot) -> dict[str, Any]:
         ],
         "dependencies": _dependencies(buildroot),
     }  # fmt: skip
+
+
+def build_document(build: Build, buildroot_sha256: str) -> dict[str, Any]:
+    """The whole document of a build, which refers to that of its buildroot by BOM-Link and sha256."""
+    facts = {"lockfile-sha256": build.lockfile_sha256, "sidecar-sha256": build.sidecar_sha256}
+    subject = {"type": "application", "bom-ref": BUILD, "name": build.name, "properties": _properties(facts)}
+    buildroot = {"type": "bom", "url": f"urn:cdx:{build.buildroot}/1#{ROOT}", **_hashes(buildroot_sha256)}
+    given = _srpm(build.srpm)
+    outputs = [*(package.file_name for package in build.packages), *(srpm.file_name for srpm in build.written)]
+    return {
+        **_document(build.uuid, "build", subject),
+        "components": [
+            *(_built(package, _srpm_of(package, build)) for package in build.packages),
+            *({"bom-ref": srpm.file_name, **_srpm(srpm), "pedigree": {"ancestors": [given]}} for srpm in build.written),
+            {"bom-ref": SRPM, **given},
+            {"type": "platform", "bom-ref": ROOT, "name": ROOT, "externalReferences": [buildroot]},
+        ],
+        "dependencies": [
+            {"ref": BUILD, "dependsOn": outputs},
+            {"ref": SRPM, "dependsOn": [ROOT]},
+        ],
+    }
+
+
+def _document(uuid: str, phase: str, subject: dict[str, Any]) -> dict[str, Any]:
+    """What every document begins with; no timestamp, since nothing of a clock may be in it."""
+    return {
+        "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "serialNumber": f"urn:uuid:{uuid}",
+        "version": 1,
+        "metadata": {
+            "lifecycles": [{"phase": phase}],
+            "tools": {"components": [{"type": "application", "name": "hermetic-rpm", "version": __version__}]},
+            "component": subject,
+        },
+    }
 
 
 def _rpm(package: RpmComponent) -> dict[str, Any]:
@@ -59,7 +83,26 @@ def _rpm(package: RpmComponent) -> dict[str, Any]:
     }
 
 
-def _licence(package: RpmComponent) -> dict[str, Any]:
+def _built(package: BuiltRpm, source: SrpmComponent) -> dict[str, Any]:
+    return {
+        "type": "application",
+        "bom-ref": package.file_name,
+        "name": package.name,
+        "version": package.evr,
+        "purl": package.purl,
+        **_hashes(package.sha256),
+        "licenses": [_licence(package)],
+        "properties": _properties({"file-name": package.file_name}),
+        "pedigree": {"ancestors": [_srpm(source)]},
+    }
+
+
+def _srpm_of(package: BuiltRpm, build: Build) -> SrpmComponent:
+    """The source RPM that rpmbuild wrote if the package names it, or else the one that was given."""
+    return next((srpm for srpm in build.written if srpm.file_name == package.source), build.srpm)
+
+
+def _licence(package: RpmComponent | BuiltRpm) -> dict[str, Any]:
     if package.expression is None:
         return {"license": {"name": package.licence or "NOASSERTION", "acknowledgement": "declared"}}
     return {"expression": str(package.expression), "acknowledgement": "declared"}

@@ -1,15 +1,18 @@
-"""From a lock to what the documents tell of it: pure."""
+"""From a lock, and from what was built with it, to what the documents tell: pure."""
 
 from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
+from pathlib import PurePath
 from urllib.parse import quote
 
 from hermetic_rpm import __version__, licences
-from hermetic_rpm.lock.model import Lock, LockedSrpm, Package, SourceRpm
-from hermetic_rpm.sbom.model import Buildroot, ImageComponent, RpmComponent, SrpmComponent
+from hermetic_rpm.lock.model import Lock, Package
+from hermetic_rpm.rpmfile import Header
+from hermetic_rpm.sbom.model import Build, Buildroot, BuiltRpm, ImageComponent, RpmComponent, SrpmComponent
 
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://hermetic-rpm.invalid/sbom")
 LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -20,9 +23,9 @@ def describe(lock: Lock) -> Buildroot:
     sidecar = lock.sidecar
     identity = f"{__version__} {lock.lockfile_sha256} {lock.sidecar_sha256 or ''}"
     distro = lock.lockfile.config.dist.lstrip(".")
-    srpm = None if sidecar is None else _srpm(sidecar.srpm, distro)
+    srpm = None if sidecar is None else _srpm(sidecar.srpm.name, sidecar.srpm.sha256, distro)
     known = () if sidecar is None else sidecar.sources or ()
-    sources = {entry.name: _srpm(entry, distro) for entry in known}
+    sources = {entry.name: _srpm(entry.name, entry.sha256, distro) for entry in known}
     return Buildroot(
         name="buildroot" if srpm is None else f"buildroot of {srpm.name}-{srpm.evr}",
         uuid=str(uuid.uuid5(NAMESPACE, identity)),
@@ -31,6 +34,45 @@ def describe(lock: Lock) -> Buildroot:
         packages=tuple(_rpm(package, distro, sources) for package in lock.packages),
         image=_image(lock),
         srpm=srpm,
+    )
+
+
+def describe_build(lock: Lock, srpm: str, srpm_sha256: str, made: Sequence[tuple[Header, str]]) -> Build:
+    """What was built from a source RPM with a lock: headers, each with its file's sha256.
+
+    ``srpm`` is its file name; that of the sidecar is told if it is the resolved one, whatever it is called now.
+    """
+    distro = lock.lockfile.config.dist.lstrip(".")
+    if lock.sidecar is not None and lock.sidecar.srpm.sha256 == srpm_sha256:
+        srpm = lock.sidecar.srpm.name
+    files = sorted(((PurePath(header.path).name, header, sha256) for header, sha256 in made), key=itemgetter(0))
+    outputs = " ".join(f"{name} {sha256}" for name, _, sha256 in files)
+    identity = f"{__version__} {lock.lockfile_sha256} {lock.sidecar_sha256 or ''} {srpm_sha256} {outputs}"
+    given = _srpm(srpm, srpm_sha256, distro)
+    return Build(
+        name="-".join(filter(None, (given.name, given.evr))),
+        uuid=str(uuid.uuid5(NAMESPACE, identity)),
+        lockfile_sha256=lock.lockfile_sha256,
+        sidecar_sha256=lock.sidecar_sha256,
+        buildroot=describe(lock).uuid,
+        packages=tuple(_built(name, header, sha256, distro) for name, header, sha256 in files if not header.source),
+        written=tuple(_srpm(name, sha256, distro) for name, header, sha256 in files if header.source),
+        srpm=given,
+    )
+
+
+def _built(file_name: str, header: Header, sha256: str, distro: str) -> BuiltRpm:
+    release = f"{header.version}-{header.release}"
+    qualifiers = {"arch": header.arch, "epoch": header.epoch, "distro": distro}
+    return BuiltRpm(
+        name=header.name,
+        evr=release if header.epoch is None else f"{header.epoch}:{release}",
+        purl=purl("rpm", header.name, release, qualifiers),
+        file_name=file_name,
+        licence=header.license,
+        expression=_expression(header.license),
+        sha256=sha256,
+        source=header.source_rpm,
     )
 
 
@@ -76,15 +118,15 @@ def _address(url: str) -> str:
     return f"{scheme}://{host}{slash}{path}"
 
 
-def _srpm(srpm: LockedSrpm | SourceRpm, distro: str) -> SrpmComponent:
-    stem = srpm.name.removesuffix(".rpm").removesuffix(".src").removesuffix(".nosrc")
+def _srpm(file_name: str, sha256: str, distro: str) -> SrpmComponent:
+    stem = file_name.removesuffix(".rpm").removesuffix(".src").removesuffix(".nosrc")
     name, version, release = ("", "", "", *stem.rsplit("-", 2))[-3:]
     if not name:
         name, version, release = stem, "", ""
     evr = f"{version}-{release}" if version else ""
-    qualifiers = {"arch": "nosrc" if srpm.name.endswith(".nosrc.rpm") else "src", "distro": distro}
+    qualifiers = {"arch": "nosrc" if file_name.endswith(".nosrc.rpm") else "src", "distro": distro}
     return SrpmComponent(
-        name=name, evr=evr, purl=purl("rpm", name, evr, qualifiers), file_name=srpm.name, sha256=srpm.sha256
+        name=name, evr=evr, purl=purl("rpm", name, evr, qualifiers), file_name=file_name, sha256=sha256
     )
 
 

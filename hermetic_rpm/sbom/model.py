@@ -1,4 +1,4 @@
-"""What both formats tell of a buildroot, as values."""
+"""What both formats tell of a buildroot and of what was built in it, as values."""
 
 from __future__ import annotations
 
@@ -70,3 +70,35 @@ class Buildroot:
     packages: tuple[RpmComponent, ...]
     image: ImageComponent
     srpm: SrpmComponent | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuiltRpm:
+    """A package that was built; ``source`` is the file name of the source RPM that its header names."""
+
+    name: str
+    evr: str
+    purl: str
+    file_name: str
+    licence: str
+    expression: Expression | None
+    sha256: str
+    source: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Build:
+    """What was built: the packages and the source RPMs that rpmbuild wrote, by file name, and from which one.
+
+    ``srpm`` is the source RPM that the builder was given, ``buildroot`` the UUID of the buildroot's
+    documents.  ``uuid`` is the same for the same inputs, outputs and version of this program.
+    """
+
+    name: str
+    uuid: str
+    lockfile_sha256: str
+    sidecar_sha256: str | None
+    buildroot: str
+    packages: tuple[BuiltRpm, ...]
+    written: tuple[SrpmComponent, ...]
+    srpm: SrpmComponent

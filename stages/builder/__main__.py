@@ -50,18 +50,22 @@ from stages.builder.build import Request, build
     "--allow-other-srpm", is_flag=True, help="Build a source RPM that is not the resolved one; result.json records it."
 )
 @click.option("--timeout", type=click.IntRange(min=1), default=None, help="Seconds that rpmbuild may take.")
+@click.option(
+    "--createrepo", type=click.BOOL, is_flag=False, flag_value=True, default=False, metavar="[yes|no]",
+    help="Make repodata/, so that dnf installs from the results.  [alone: yes]",
+)  # fmt: skip
 @edge.input_option
 @edge.common_options
 def command(
     srpm: Path, lockfile: Path, repository: Path, output: Path, scratch: Path, require_no_network: bool,
-    allow_other_srpm: bool, timeout: int | None, given: tuple[Input, ...], expect: tuple[tuple[str, str], ...],
-    log_format: str,
+    allow_other_srpm: bool, timeout: int | None, createrepo: bool, given: tuple[Input, ...],
+    expect: tuple[tuple[str, str], ...], log_format: str,
 ) -> None:  # fmt: skip
     """Build binary RPMs from a lockfile and its offline repository, without a network."""
     request = Request(
         srpm=srpm, lockfile=lockfile, repository=repository, output=output, scratch=scratch,
         require_no_network=require_no_network, allow_other_srpm=allow_other_srpm, timeout=timeout,
-        inputs=given, expected=dict(expect),
+        createrepo=createrepo, inputs=given, expected=dict(expect),
     )  # fmt: skip
     edge.run("builder", output, log_format, lambda progress, report: build(request, progress, report))
 

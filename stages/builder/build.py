@@ -46,6 +46,7 @@ class Request:
     require_no_network: bool
     allow_other_srpm: bool
     timeout: int | None
+    createrepo: bool
     inputs: tuple[Input, ...]
     expected: Mapping[str, str]
 
@@ -130,9 +131,16 @@ def _build(
     with log.phase("rpmbuild"):
         _rpmbuild(package, lock, request.srpm, progress)
     with log.phase("collect"):
-        made = collect.results(boot.buildroot, request.output)
-    report.outputs = outputs_of(request.output, [*made, *(request.output / name for name in logs.NAMES)])
-    report.summary = f"built {len(made)} packages in {request.output}: {', '.join(path.name for path in made)}"
+        built = collect.results(boot.buildroot, request.output)
+    with log.phase("describe"):
+        described = collect.describe(
+            request.output, built, lock, request.srpm, report.inputs["srpm"], createrepo=request.createrepo
+        )
+    known = {package.path: package.sha256 for package in built}
+    report.outputs = outputs_of(
+        request.output, [*known, *described, *(request.output / name for name in logs.NAMES)], known
+    )
+    report.summary = f"built {len(built)} packages in {request.output}: {', '.join(path.name for path in known)}"
 
 
 def install_command(lock: Lock) -> tuple[str, ...]:

@@ -76,7 +76,7 @@ def fetch(request: Request, progress: Progress, report: Report) -> None:
         metadata.describe(supply, request.alternatives, request.output)
         _hand_on_keys(request.output, keys if lock.sidecar is not None else ())
     with progress.phase("sbom"):
-        sbom.write(lock, request.output)
+        sbom.write(sbom.documents(lock), request.output)
     if request.sources is not None:
         with progress.phase("sources"):
             report.facts["source_rpms"] = source_rpms.fetch(supply, request.alternatives, request.sources)

@@ -12,12 +12,11 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from hermetic_rpm import process
+from hermetic_rpm import process, repodata
 from hermetic_rpm.errors import CommandFailed
 from hermetic_rpm.files import writing_errors
 from hermetic_rpm.lock.model import Lock, MetadataFile
 from hermetic_rpm.lock.offline import METADATA_KINDS, read_repodata
-from stages.fetcher import repodata
 from stages.fetcher.gather import File, gather
 from stages.fetcher.packages import Supply
 from stages.fetcher.sources import Alternatives, urls_of_file

@@ -45,7 +45,7 @@ def _rootless_settings(text: str) -> str:
 
 @pytest.fixture(scope="session")
 def rootless(rootful: Engine) -> Iterator[Engine]:
-    """An ordinary user of this host, made for this session, with the three images in a storage of its own."""
+    """An ordinary user of this host, made for this session, with the images in a storage of its own."""
     name = f"hermetic-e2e-{os.getpid()}"
     home = Path(tempfile.mkdtemp(dir="/var/tmp", prefix="hermetic-e2e-"))
     subprocess.run(["useradd", "--no-create-home", "--home-dir", home, "--shell", "/bin/bash", name], check=True)

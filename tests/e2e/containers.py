@@ -16,7 +16,7 @@ import rpm_rs
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "build/demo"
-IMAGES = tuple(f"localhost/hermetic-rpm/{stage}" for stage in ("resolver", "fetcher", "builder"))
+IMAGES = tuple(f"localhost/hermetic-rpm/{stage}" for stage in ("resolver", "fetcher", "builder", "signer"))
 SANDBOX = "CHOWN,DAC_OVERRIDE,FOWNER,FSETID,SETUID,SETGID,SETPCAP,SETFCAP,SYS_CHROOT,KILL"
 CAPABILITIES = {"resolver": SANDBOX, "fetcher": "DAC_OVERRIDE", "builder": SANDBOX}
 TARGETS = ("demo-dnf5-x86_64", "demo-dnf4-x86_64")

@@ -12,9 +12,9 @@ from pathlib import Path
 import createrepo_c
 import pytest
 
+from hermetic_rpm import repodata
 from hermetic_rpm.errors import CommandFailed
 from hermetic_rpm.files import sha256_of
-from stages.fetcher import repodata
 from tests.support import fetching
 
 

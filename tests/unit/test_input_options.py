@@ -30,7 +30,13 @@ def deps(tmp_path: Path) -> Path:
 
 def plan(tmp_path: Path) -> Plan:
     declared = pipeline.load(ROOT / "pipeline.yaml")
-    values = resolve(declared, {"srpm": "a.src.rpm"}, cwd=tmp_path, log_format="json", is_file=lambda _: True)
+    values = resolve(
+        declared,
+        {"srpm": "a.src.rpm", "workspace": str(tmp_path)},
+        cwd=tmp_path,
+        log_format="json",
+        is_file=lambda _: True,
+    )
     return make_plan(declared, values, exists=lambda _: True)
 
 

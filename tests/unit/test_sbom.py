@@ -128,12 +128,12 @@ def test_the_same_lock_gives_the_same_bytes(tmp_path: Path) -> None:
 
 def test_files_are_written_once_and_belong_to_the_repository(tmp_path: Path) -> None:
     lock = buildroots.lock(tmp_path)
-    sbom.write(lock, tmp_path)
+    sbom.write(sbom.documents(lock), tmp_path)
     first = {name: (tmp_path / name).stat() for name in (SPDX, CYCLONEDX)}
-    sbom.write(lock, tmp_path)
+    sbom.write(sbom.documents(lock), tmp_path)
     assert {name: (tmp_path / name).stat() for name in first} == first
     (tmp_path / SPDX).write_bytes(b"spoilt")
-    sbom.write(lock, tmp_path)
+    sbom.write(sbom.documents(lock), tmp_path)
     assert (tmp_path / SPDX).read_bytes() == sbom.documents(lock)[SPDX]
     assert {SPDX, CYCLONEDX} <= expected_names(lock)
 

@@ -1,4 +1,4 @@
-"""The offline repository's metadata, made by createrepo_c in a subprocess with limits.
+"""The metadata of a repository (offline, or of what was built), made by createrepo_c in a subprocess with limits.
 
 gzip, since old versions of dnf read nothing newer; the same packages give the same bytes.
 """
@@ -15,6 +15,7 @@ from hermetic_rpm.files import writing_errors
 from hermetic_rpm.lock.offline import METADATA_KINDS, REPODATA
 
 WORKER = Path(__file__).with_name("repodata_worker.py")
+INCOMPLETE = ".incomplete-repodata"
 
 
 def content_tag(identity: str) -> str:
@@ -29,7 +30,7 @@ def write(
 
     ``identity`` is kept as a tag of the index; ``more`` are files to describe by their kind.
     """
-    fresh = repository / ".incomplete-repodata"
+    fresh = repository / INCOMPLETE
     with writing_errors(repository):
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir()
