@@ -39,8 +39,11 @@ def refuse_taken(scratch: Path) -> None:
 
 
 def is_kept(scratch: Path) -> bool:
-    """Whether there is a kept buildroot below a directory."""
-    return (scratch / KEPT / RECORD).is_file()
+    """Whether there is a kept buildroot below a directory, and not another user's."""
+    try:
+        return (scratch / KEPT / RECORD).is_file()
+    except PermissionError:
+        return False
 
 
 def describe(package: PackageRoom, spec: str) -> None:

@@ -12,8 +12,6 @@ from hermetic_rpm.errors import HermeticError, Interrupted, OutOfMemory
 from hermetic_rpm.preflight import facts
 
 PROCESSES = 4096
-COUNTERS = ("memory.events", "memory/memory.oom_control")
-"""Where cgroups of version 2 and 1 count the processes that the kernel ended for lack of memory."""
 
 
 def package_limits(processes: int = PROCESSES, process_memory: int | None = None) -> tuple[tuple[str, int], ...]:
@@ -45,16 +43,27 @@ def _effective(kind: int, wanted: int | None) -> int | None:
 
 
 def memory_kills(root: Path = Path("/")) -> int | None:
-    """How many processes of this container the kernel has ended for lack of memory; None if it does not say."""
-    for place in COUNTERS:
-        try:
-            lines = (root / "sys/fs/cgroup" / place).read_text().splitlines()
-        except OSError:
-            continue
-        for name, _, count in (line.partition(" ") for line in lines):
-            if name == "oom_kill" and count.isdigit():
-                return int(count)
-    return None
+    """How many processes of this container the kernel has ended for lack of memory; None if that cannot be known.
+
+    A container may see a cgroup that it shares with others: version 2 then lists their processes
+    as 0, version 1 does not list them, but rootless podman, which leaves it so, sets no limit there.
+    """
+    cgroup = root / "sys/fs/cgroup"
+    lines = _lines(cgroup / "memory.events")
+    if lines:
+        own = "0" not in _lines(cgroup / "cgroup.procs")
+    else:
+        lines = _lines(cgroup / "memory/memory.oom_control")
+        own = facts.read(root).cgroup_memory is not None
+    counts = [int(line.split()[1]) for line in lines if line.startswith("oom_kill ")]
+    return counts[0] if counts and own else None
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text().splitlines()
+    except OSError:
+        return []
 
 
 @contextmanager

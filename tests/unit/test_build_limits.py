@@ -10,19 +10,29 @@ from hermetic_rpm import units
 from hermetic_rpm.buildroot import limits
 from hermetic_rpm.errors import BuildFailed, HermeticError, Interrupted, OutOfMemory
 
+V1 = {"memory/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n"}
+V2 = {"memory.events": "low 0\nhigh 0\nmax 5\noom 1\noom_kill 3\noom_group_kill 0\n"}
+LIMITED, UNLIMITED = "536870912\n", "9223372036854771712\n"
+
 
 @pytest.mark.parametrize(
-    ("place", "content"),
+    ("files", "count"),
     [
-        ("memory.events", "low 0\nhigh 0\nmax 5\noom 1\noom_kill 3\noom_group_kill 0\n"),
-        ("memory/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n"),
+        (V1 | {"memory/memory.limit_in_bytes": LIMITED}, 3),
+        (V1 | {"memory/memory.limit_in_bytes": UNLIMITED}, None),
+        (V2 | {"cgroup.procs": "1\n7\n", "memory.max": "max\n"}, 3),
+        (V2 | {"cgroup.procs": "0\n0\n1\n7\n", "memory.max": LIMITED}, None),
     ],
+    ids=["v1", "v1-shared", "v2", "v2-shared"],
 )
-def test_the_kernels_count_is_read_with_both_versions_of_cgroups(tmp_path: Path, place: str, content: str) -> None:
-    path = tmp_path / "sys/fs/cgroup" / place
-    path.parent.mkdir(parents=True)
-    path.write_text(content)
-    assert limits.memory_kills(tmp_path) == 3
+def test_the_kernels_count_is_believed_of_a_cgroup_of_ones_own(
+    tmp_path: Path, files: dict[str, str], count: int | None
+) -> None:
+    for name, content in files.items():
+        path = tmp_path / "sys/fs/cgroup" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    assert limits.memory_kills(tmp_path) == count
 
 
 def test_without_a_cgroup_in_sight_nothing_is_claimed(tmp_path: Path) -> None:
