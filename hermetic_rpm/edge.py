@@ -29,6 +29,7 @@ from hermetic_rpm.progress import HUMAN, JSON, Progress, printable
 from hermetic_rpm.result import Output, Result
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 ROLES = ("srpm", "lockfile", "sidecar", "result")
 
 
@@ -117,8 +118,7 @@ def run(stage: str, output: Path, log_format: str, work: Callable[[Progress, Rep
     progress = Progress(stage=stage, log_format=log_format)
     report = Report()
     os.umask(0o022)  # whatever the container's: package code is another user and must be able to look
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGINT, _interrupt)
+    end_on_signals()
     error: HermeticError | None = None
     try:
         _prepare_output(output)
@@ -138,8 +138,14 @@ def run(stage: str, output: Path, log_format: str, work: Callable[[Progress, Rep
     progress.say(report.summary)
 
 
+def end_on_signals() -> None:
+    """Let whoever ends the container or its terminal end the work by `Interrupted`."""
+    for number in SIGNALS:
+        signal.signal(number, _interrupt)
+
+
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     raise Interrupted("The stage was asked to end.")
 

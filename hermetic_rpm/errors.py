@@ -489,6 +489,26 @@ class ResultsUnusable(HermeticError):
     default_solution = "Name the results directory of the builder, with its result.json."
 
 
+# -- the build: its memory, and what is kept of it -----------------------------------------
+
+
+class OutOfMemory(HermeticError):
+    """The kernel ended a process of the build for lack of memory."""
+
+    exit_code = 87
+    default_solution = (
+        "Give the container more memory (`podman run --memory`, `resources: {memory: …}` in the pipeline file), "
+        "or build with fewer jobs (`%_smp_mflags`)."
+    )
+
+
+class KeptUnusable(HermeticError):
+    """There is no kept buildroot to enter, or it is damaged."""
+
+    exit_code = 88
+    default_solution = "Build again with `hermetic-rpm run --keep-failed DIR`, and name that directory."
+
+
 # -- the user -----------------------------------------------------------------------------
 
 

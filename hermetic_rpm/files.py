@@ -125,6 +125,18 @@ def names_inside(root: Path, relative: str) -> tuple[str, ...]:
         os.close(handle)
 
 
+def is_directory_inside(root: Path, relative: str) -> bool:
+    """Whether ``relative`` below ``root`` is a directory that no link hides."""
+    try:
+        handle = open_inside(root, relative)
+    except OSError:
+        return False
+    try:
+        return stat.S_ISDIR(os.fstat(handle).st_mode)
+    finally:
+        os.close(handle)
+
+
 def copy_out(root: Path, relative: str, destination: Path) -> None:
     """Copy the regular file ``relative`` below ``root`` to ``destination``, whole or not at all.
 

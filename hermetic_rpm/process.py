@@ -25,6 +25,7 @@ from hermetic_rpm.errors import CommandFailed, ToolMissing
 TAIL_LINES = 40
 MAX_LINE_BYTES = 64 * 1024
 MAX_CAPTURE_BYTES = 64 << 20
+GRACE_SECONDS = 5.0
 
 SCRUBBED = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 """The environment of a command for which nobody says otherwise."""
@@ -179,6 +180,46 @@ def _stream(
             raise
         _wait(child)
     return Completed(argv=argv, returncode=child.returncode, tail=tuple(tail))
+
+
+def attach(
+    argv: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None = None,
+    files: tuple[int, int, int] = (0, 1, 2),
+    pass_fds: Sequence[int] = (),
+    meanwhile: Callable[[], None] | None = None,
+) -> Completed:
+    """Run ``argv`` to its end on open files of ours (stdin, stdout, stderr); nothing of what it prints is read here.
+
+    ``meanwhile`` is called once it has started.  An exception, also one of a signal handler, ends
+    the command: SIGTERM, and SIGKILL after `GRACE_SECONDS`.  Raises `ToolMissing`.
+    """
+    command = tuple(str(part) for part in argv)
+    stdin, stdout, stderr = files
+    try:
+        child = subprocess.Popen(
+            command, env=dict(SCRUBBED if env is None else env), stdin=stdin, stdout=stdout, stderr=stderr,
+            pass_fds=pass_fds,
+        )  # fmt: skip
+    except FileNotFoundError as error:
+        raise ToolMissing(f"The program {command[0]} is not installed.") from error
+    with child:
+        try:
+            if meanwhile is not None:
+                meanwhile()
+            return Completed(argv=command, returncode=child.wait())
+        except BaseException:
+            _end(child)
+            raise
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    child.terminate()
+    try:
+        child.wait(GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
 
 
 def run_worker(script: str | Path, request: object, *, below: tuple[str, ...] = ()) -> Completed:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 def size(count: int) -> str:
     """A number of bytes, decimal."""
@@ -12,6 +14,14 @@ def size(count: int) -> str:
     if count < 1000_000_000:
         return f"{count / 1000_000:.1f} MB"
     return f"{count / 1000_000_000:.1f} GB"
+
+
+def memory(text: str) -> int:
+    """Bytes as podman takes them, ``4g`` or ``4294967296``; raises ValueError."""
+    found = re.fullmatch(r"([1-9][0-9]*)([kmg]?)", text)
+    if found is None:
+        raise ValueError(f"{text!r} is no number of bytes such as 512m or 4g")
+    return int(found[1]) << {"": 0, "k": 10, "m": 20, "g": 30}[found[2]]
 
 
 def clock(seconds: float) -> str:

@@ -22,6 +22,7 @@ import socket
 import stat
 import struct
 import sys
+import termios
 import warnings  # noqa: F401 - os.execvpe would look for it in the new root
 from typing import Any
 
@@ -297,18 +298,32 @@ def drop_everything(uid: int, gid: int) -> None:
     filter_calls(os.uname().machine)
 
 
+def die_first() -> None:
+    """Where memory runs out, let the kernel end package code rather than the stage that reports it."""
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "wb", buffering=0) as score:
+        score.write(b"1000")
+
+
+def take_stdin(kind: str) -> None:
+    """Standard input of the command: nothing, what it is, or that as the terminal of a new session."""
+    if kind == "nothing":
+        os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
+    elif kind == "terminal":
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
 def execute(spec: dict[str, Any]) -> None:
     """In the child: give up everything and become the command."""
     os.setsid()
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    null = os.open("/dev/null", os.O_RDONLY)
-    os.dup2(null, 0)
+    take_stdin(spec["stdin"])
     os.closerange(3, 65536)
     os.umask(0o022)
     set_limits(spec["limits"])
     if spec["uid"] != 0:
+        die_first()
         drop_everything(spec["uid"], spec["gid"])
     os.chdir(spec["cwd"])
     os.execvpe(spec["argv"][0], spec["argv"], spec["env"])  # noqa: S606

@@ -15,6 +15,7 @@ from pathlib import Path
 from hermetic_rpm import files, inputs
 from hermetic_rpm.buildroot import sandbox
 from hermetic_rpm.buildroot.commandlog import CommandLog
+from hermetic_rpm.buildroot.limits import package_limits
 from hermetic_rpm.buildroot.sandbox import HOSTNAME, MOCKBUILD_GID, MOCKBUILD_UID, Mount, Outcome, Preparation, Sandbox
 from hermetic_rpm.errors import BuildTimeout, SpecFailed, WrongArchitecture
 
@@ -44,7 +45,6 @@ DYNAMIC = "rpmlib(DynamicBuildRequires)"
 UNMET_REQUIREMENTS = 11
 """The exit status of rpmbuild when generated requirements are not installed."""
 
-PACKAGE_LIMITS = (("core", 0), ("nproc", 4096))
 WRONG_ARCHITECTURE = re.compile(r"(?i)architecture is (not included|excluded)|no compatible architectures")
 SAFE_SPEC = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*\.spec")
 
@@ -60,6 +60,7 @@ class PackageRoom:
     timeout: int | None = None
     source_date: int | None = None
     mounts: tuple[Mount, ...] = ()
+    limits: tuple[tuple[str, int], ...] = package_limits()
 
 
 def input_mounts(directory: Path) -> tuple[Mount, ...]:
@@ -83,7 +84,7 @@ def room(package: PackageRoom) -> Sandbox:
         uid=MOCKBUILD_UID,
         gid=MOCKBUILD_GID,
         cwd=HOME,
-        limits=PACKAGE_LIMITS,
+        limits=package.limits,
         timeout=package.timeout,
     )
 
@@ -175,8 +176,20 @@ def import_srpm(package: PackageRoom, srpm: Path) -> str:
 
 def rpmbuild_command(package: PackageRoom, spec: str, *options: str) -> tuple[str, ...]:
     """rpmbuild in a login shell, since packages bring settings in /etc/profile.d."""
-    command = ("rpmbuild", *options, "--target", package.architecture, f"{TOPDIR}/SPECS/{spec}")
-    return ("bash", "--login", "-c", shlex.join(command))
+    return shell_command(("rpmbuild", *options, "--target", package.architecture, f"{TOPDIR}/SPECS/{spec}"))
+
+
+def shell_command(command: tuple[str, ...]) -> tuple[str, ...]:
+    """A shell, or a command, with the environment that rpmbuild gets."""
+    return ("bash", "--login", *(("-c", shlex.join(command)) if command else ()))
+
+
+def build_directory(package: PackageRoom) -> str:
+    """Where a build went on, as a path in the buildroot: the only directory in BUILD, or BUILD itself."""
+    build = f"{TOPDIR}/BUILD"
+    names = files.names_inside(package.root, build[1:])
+    directories = [name for name in names if files.is_directory_inside(package.root, f"{build[1:]}/{name}")]
+    return f"{build}/{directories[0]}" if len(directories) == 1 else build
 
 
 def rpmbuild(package: PackageRoom, spec: str, *options: str) -> Outcome:

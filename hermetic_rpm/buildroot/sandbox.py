@@ -20,12 +20,16 @@ from typing import Any
 
 from hermetic_rpm import process
 from hermetic_rpm.errors import SandboxRefused
+from hermetic_rpm.process import Completed
 
 INSIDE = Path(__file__).with_name("inside.py")
 HOSTNAME = "hermetic-rpm"
 NAMESPACES = ("user", "mount", "ipc", "uts", "net", "pid")
 MOCKBUILD_UID = 1000
 MOCKBUILD_GID = 135
+
+NOTHING, GIVEN, TERMINAL = "nothing", "given", "terminal"
+"""Standard input of a command: /dev/null, the one given to `attach`, or that one as its controlling terminal."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,6 +87,7 @@ class Sandbox:
     limits: tuple[tuple[str, int], ...] = (("core", 0),)
     timeout: int | None = None
     prepare: tuple[Preparation, ...] = ()
+    stdin: str = NOTHING
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,6 +155,7 @@ def specification(sandbox: Sandbox, argv: tuple[str, ...]) -> Specification:
         "env": dict(sandbox.environment),
         "limits": dict(sandbox.limits),
         "timeout": sandbox.timeout,
+        "stdin": sandbox.stdin,
     }
     outer = (*unshare_command(network=sandbox.network, pid=sandbox.uid == 0), *inside_command())
     return Specification(argv=outer, document=document)
@@ -160,22 +166,47 @@ def run(sandbox: Sandbox, argv: tuple[str, ...], *, on_line: Callable[[str], Non
 
     Raises `SandboxRefused` with what the host said if the sandbox could not be made.
     """
+
+    def start(command: tuple[str, ...], handles: tuple[int, int]) -> Completed:
+        return process.run(command, check=False, on_line=on_line, pass_fds=handles)
+
+    return _outcome(argv, *_supervised(specification(sandbox, argv), start))
+
+
+def attach(
+    sandbox: Sandbox, argv: tuple[str, ...], files: tuple[int, int, int], meanwhile: Callable[[], None] | None = None
+) -> Outcome:
+    """Run ``argv`` inside on open files of ours: stdin (as `Sandbox.stdin` says), stdout and stderr.
+
+    ``meanwhile`` is called while it runs.  Raises `SandboxRefused` like `run`.
+    """
+
+    def start(command: tuple[str, ...], handles: tuple[int, int]) -> Completed:
+        return process.attach(command, files=files, pass_fds=handles, meanwhile=meanwhile)
+
+    return _outcome(argv, *_supervised(specification(sandbox, argv), start))
+
+
+def _supervised(
+    spec: Specification, start: Callable[[tuple[str, ...], tuple[int, int]], Completed]
+) -> tuple[Completed, str]:
+    """Hand the specification to `inside`, whose command ``start`` runs; how that ended, and what it reports."""
     require_namespaces()
-    spec = specification(sandbox, argv)
     read_end, write_end = os.pipe()
     spec_handle = os.memfd_create("specification", 0)
     os.write(spec_handle, json.dumps(spec.document).encode())
     os.lseek(spec_handle, 0, os.SEEK_SET)
     try:
-        done = process.run(
-            (*spec.argv, str(spec_handle), str(write_end)),
-            check=False, on_line=on_line, pass_fds=(spec_handle, write_end),
-        )  # fmt: skip
+        done = start((*spec.argv, str(spec_handle), str(write_end)), (spec_handle, write_end))
     finally:
         os.close(spec_handle)
         os.close(write_end)
         with os.fdopen(read_end) as stream:
             report = stream.read()
+    return done, report
+
+
+def _outcome(argv: tuple[str, ...], done: Completed, report: str) -> Outcome:
     outcome: dict[str, Any] = json.loads(report) if report else {"refused": "\n".join(done.tail) or "no answer"}
     if "refused" in outcome:
         raise _refused(outcome["refused"])

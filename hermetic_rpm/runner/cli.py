@@ -12,7 +12,7 @@ import click
 from hermetic_rpm import __version__
 from hermetic_rpm.inputs import Input
 from hermetic_rpm.progress import HUMAN, JSON, Progress
-from hermetic_rpm.runner import command, execute, parameters
+from hermetic_rpm.runner import command, execute, keep, parameters
 from hermetic_rpm.runner.cache_cli import cache
 from hermetic_rpm.runner.doctor_cli import doctor
 from hermetic_rpm.runner.input_options import hash_command, hashed, input_options, with_inputs
@@ -23,6 +23,7 @@ from hermetic_rpm.runner.plan import Plan, make_plan
 from hermetic_rpm.runner.policy_cli import policy
 from hermetic_rpm.runner.reproduce_cli import reproduce_command
 from hermetic_rpm.runner.service import podman_environment
+from hermetic_rpm.runner.shell_cli import shell
 from hermetic_rpm.runner.sign_cli import sign_command
 from hermetic_rpm.runner.summary import results, summary
 from hermetic_rpm.runner.target_cli import target
@@ -55,9 +56,16 @@ cli.add_command(lock)
 
 @cli.command()
 @_planned
+@click.option(
+    "--keep-failed",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="DIR",
+    help="Keep the buildroot of a build that fails in DIR, for `hermetic-rpm shell DIR`.",
+)
 @click.pass_obj
 def run(
-    voice: Progress, path: Path, assignments: tuple[str, ...], given: tuple[Input, ...],
+    voice: Progress, path: Path, assignments: tuple[str, ...], keep_failed: Path | None, given: tuple[Input, ...],
     expect: tuple[tuple[str, str], ...], log_format: str,
 ) -> None:  # fmt: skip
     """Run the pipeline; the paths of the RPMs come on stdout, everything else on stderr."""
@@ -66,7 +74,8 @@ def run(
     plan = _plan(pipeline, assignments, JSON)  # whatever the user reads: the runner has to understand it
     plan = with_inputs(plan, hashed(given, dict(expect)))
     environment = podman_environment(pipeline.directory, os.environ)
-    report = execute.run(plan, podman_environment=environment, voice=voice)
+    with keep.keeping(plan, keep_failed, pipeline.path) as kept:
+        report = execute.run(kept, podman_environment=environment, voice=voice)
     for line in summary(report):
         voice.say(line)
     for result in results(report):
@@ -108,3 +117,4 @@ cli.add_command(reproduce_command)
 cli.add_command(hash_command)
 cli.add_command(target)
 cli.add_command(sign_command)
+cli.add_command(shell)

@@ -18,10 +18,10 @@ TMPFS_OPTIONS = "rw,exec,mode=755"
 """podman's own are noexec, where no bootstrap could run."""
 
 
-def argv(stage: StagePlan) -> tuple[str, ...]:
+def argv(stage: StagePlan, options: tuple[str, ...] = ()) -> tuple[str, ...]:
     """The command of a stage, without what it expects of files that may not exist yet."""
     return (
-        "podman", "run", "--rm", "--pull=never", f"--label={'='.join(LABEL)}", "--log-driver=none",
+        "podman", "run", *options, "--rm", "--pull=never", f"--label={'='.join(LABEL)}", "--log-driver=none",
         *(() if stage.has_network else ("--network=none", "--http-proxy=false")),
         f"--hostname={HOSTNAME}", "--read-only", "--security-opt=no-new-privileges",
         "--cap-drop=all", *(f"--cap-add={name}" for name in stage.capabilities),

@@ -40,9 +40,9 @@ def judge(stage: StagePlan, code: int, *, out_of_memory: bool, shown: tuple[str,
     Raises the stage's own error, or `StageFailed` if it left none or contradicts itself; neither
     repeats lines that the user has just seen.
     """
-    if out_of_memory:
-        raise StageFailed(f"The {stage.name} was killed: it used more memory than it may.", solution=_MEMORY)
     result = read_result(stage.output, stage=stage.name, kind=stage.kind)
+    if result is None and out_of_memory:
+        raise StageFailed(f"The {stage.name} was killed: it used more memory than it may.", solution=_MEMORY)
     if result is None and code == _KILLED:
         # Not every host tells podman when the kernel ran out of memory.
         raise StageFailed(f"The {stage.name} was killed (SIGKILL), most likely for lack of memory.", solution=_MEMORY)

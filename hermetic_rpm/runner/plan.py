@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from hermetic_rpm import units
 from hermetic_rpm.errors import PipelineInvalid
 from hermetic_rpm.runner.interpolate import interpolate
 from hermetic_rpm.runner.pipeline import BUILDER, NO_NETWORK, Mount, Pipeline, Resources, Stage
@@ -15,8 +16,6 @@ WRITABLE = ("/run", "/tmp", "/var/tmp")  # noqa: S108 - inside the container
 
 SCRATCH = "/work"
 """Where a stage unpacks and builds: a volume of its image unless it is wanted in memory."""
-
-_UNITS = {"k": 10, "m": 20, "g": 30}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -154,7 +153,4 @@ def _refuse_absent(stage: Stage, mounts: tuple[tuple[Mount, Path], ...], exists:
 
 
 def _bytes(resources: Resources) -> int | None:
-    if resources.memory is None:
-        return None
-    number, unit = resources.memory, resources.memory[-1]
-    return int(number[:-1]) << _UNITS[unit] if unit in _UNITS else int(number)
+    return None if resources.memory is None else units.memory(resources.memory)

@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
-from hermetic_rpm import edge
+from hermetic_rpm import edge, units
+from hermetic_rpm.buildroot.limits import PROCESSES, package_limits
+from hermetic_rpm.errors import HermeticError
 from hermetic_rpm.inputs import Input
 from hermetic_rpm.preflight import command as preflight
+from hermetic_rpm.progress import Progress
 from stages.builder.build import Request, build
+from stages.builder.shell import ShellRequest, enter
+
+SHELL = "--shell"
+
+
+class Memory(click.ParamType[int]):
+    """A number of bytes, ``512m`` or ``4g``."""
+
+    name = "bytes"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read one number of bytes."""
+        try:
+            return units.memory(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 @click.command(
     context_settings={"max_content_width": 100},
-    epilog="With --preflight alone it says what the host allows, and which setting to change.",
+    epilog="With --preflight alone it says what the host allows, and which setting to change; "
+    "with --shell as its first argument it enters the buildroot of a failed build.",
 )
 @click.option("--srpm", type=click.Path(path_type=Path), required=True, help="The source RPM that was resolved.")
 @click.option(
@@ -54,11 +75,31 @@ from stages.builder.build import Request, build
     "--createrepo", type=click.BOOL, is_flag=False, flag_value=True, default=False, metavar="[yes|no]",
     help="Make repodata/, so that dnf installs from the results.  [alone: yes]",
 )  # fmt: skip
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    default=PROCESSES,
+    show_default=True,
+    help="Processes and threads that package code may have at once.",
+)
+@click.option(
+    "--process-memory",
+    type=Memory(),
+    default=None,
+    metavar="BYTES",
+    help="Private memory that each process of package code may have, such as 4g.",
+)
+@click.option(
+    "--keep-buildroot",
+    is_flag=True,
+    help="Keep the buildroot of a build that fails in the scratch directory, for --shell.",
+)
 @edge.input_option
 @edge.common_options
 def command(
     srpm: Path, lockfile: Path, repository: Path, output: Path, scratch: Path, require_no_network: bool,
-    allow_other_srpm: bool, timeout: int | None, createrepo: bool, given: tuple[Input, ...],
+    allow_other_srpm: bool, timeout: int | None, createrepo: bool, processes: int, process_memory: int | None,
+    keep_buildroot: bool, given: tuple[Input, ...],
     expect: tuple[tuple[str, str], ...], log_format: str,
 ) -> None:  # fmt: skip
     """Build binary RPMs from a lockfile and its offline repository, without a network."""
@@ -66,12 +107,44 @@ def command(
         srpm=srpm, lockfile=lockfile, repository=repository, output=output, scratch=scratch,
         require_no_network=require_no_network, allow_other_srpm=allow_other_srpm, timeout=timeout,
         createrepo=createrepo, inputs=given, expected=dict(expect),
+        limits=package_limits(processes, process_memory), keep_buildroot=keep_buildroot,
     )  # fmt: skip
     edge.run("builder", output, log_format, lambda progress, report: build(request, progress, report))
 
 
+@click.command("hermetic-build --shell", context_settings={"max_content_width": 100})
+@click.option(
+    "--repository",
+    type=click.Path(path_type=Path),
+    default=Path("/repo"),
+    show_default=True,
+    help="The offline repository of the build.",
+)
+@click.option(
+    "--scratch",
+    type=click.Path(path_type=Path),
+    default=Path("/work"),
+    show_default=True,
+    help="The scratch directory in which --keep-buildroot left a buildroot.",
+)
+@click.option("--root", "as_root", is_flag=True, help="As root of the sandbox rather than as mockbuild.")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+def shell_command(repository: Path, scratch: Path, as_root: bool, command: tuple[str, ...]) -> None:
+    """Enter the buildroot of a failed build, without a network; its exit status is that of COMMAND or of the shell."""
+    request = ShellRequest(scratch=scratch, repository=repository, command=command, as_root=as_root)
+    progress = Progress(stage="builder")
+    edge.end_on_signals()
+    try:
+        sys.exit(enter(request, progress))
+    except HermeticError as error:
+        edge.show(progress, error)
+        sys.exit(error.exit_code)
+
+
 def main() -> None:
     """The entry point of the image."""
+    if sys.argv[1:2] == [SHELL]:
+        shell_command(sys.argv[2:])
     preflight.command_line("builder", command, network=False)
 
 

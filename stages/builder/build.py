@@ -11,12 +11,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hermetic_rpm import files, inputs, rpmfile
-from hermetic_rpm.buildroot import bootstrap, rpmbuild, sandbox
+from hermetic_rpm.buildroot import bootstrap, kept, limits, rpmbuild, sandbox
 from hermetic_rpm.buildroot.bootstrap import Bootstrap
 from hermetic_rpm.buildroot.rpmbuild import PackageRoom
 from hermetic_rpm.buildroot.sandbox import Outcome
 from hermetic_rpm.edge import Report, expect_srpm
-from hermetic_rpm.errors import BuildFailed, BuildrootMismatch, NetworkPresent, RequirementNotLocked
+from hermetic_rpm.errors import (
+    BuildFailed,
+    BuildrootMismatch,
+    HermeticError,
+    Interrupted,
+    NetworkPresent,
+    RequirementNotLocked,
+)
 from hermetic_rpm.image import unpack
 from hermetic_rpm.image.manifest import Image
 from hermetic_rpm.inputs import Input
@@ -49,10 +56,14 @@ class Request:
     createrepo: bool
     inputs: tuple[Input, ...]
     expected: Mapping[str, str]
+    limits: tuple[tuple[str, int], ...]
+    keep_buildroot: bool
 
 
 def build(request: Request, progress: Progress, report: Report) -> None:
     """Write the RPMs and logs into the output directory."""
+    if request.keep_buildroot:
+        kept.refuse_taken(request.scratch)
     collect.remove_earlier(request.output)
     with logs.open_logs(request.output, progress) as log:
         with log.phase("check"):
@@ -61,10 +72,22 @@ def build(request: Request, progress: Progress, report: Report) -> None:
         with ThreadPoolExecutor(max_workers=1) as beside:
             try:
                 with log.phase("inputs"):
-                    report.inputs |= inputs.take(request.inputs, scratch / "inputs", request.expected)
+                    report.inputs |= inputs.take(request.inputs, scratch / kept.INPUTS, request.expected)
                 _build(request, lock, image, scratch, log, report, beside)
+            except Interrupted:
+                raise
+            except HermeticError:
+                _keep(request, scratch, progress, report)
+                raise
             finally:
                 sandbox.remove(scratch)
+
+
+def _keep(request: Request, scratch: Path, progress: Progress, report: Report) -> None:
+    found = kept.keep(scratch) if request.keep_buildroot else None
+    report.facts["buildroot_kept"] = found is not None
+    if found is not None:
+        progress.say(f"the buildroot is kept in {found}, for `hermetic-rpm shell`")
 
 
 def _check(request: Request, report: Report, progress: Progress) -> tuple[Lock, Image]:
@@ -125,10 +148,12 @@ def _build(
         timeout=request.timeout,
         mounts=(
             sandbox.bind(request.repository, REPOSITORY, read_only=True),
-            *rpmbuild.input_mounts(scratch / "inputs"),
+            *rpmbuild.input_mounts(scratch / kept.INPUTS),
         ),
+        limits=request.limits,
     )  # fmt: skip
-    with log.phase("rpmbuild"):
+    report.facts["limits"] = {"seconds": request.timeout, **limits.found(request.limits)}
+    with log.phase("rpmbuild"), limits.memory_watched(lambda killed: report.facts.update(memory_kills=killed)):
         _rpmbuild(package, lock, request.srpm, progress)
     with log.phase("collect"):
         built = collect.results(boot.buildroot, request.output)
@@ -175,6 +200,7 @@ def _rpmbuild(package: PackageRoom, lock: Lock, srpm: Path, progress: Progress) 
     rpmbuild.prepare(package, lock.lockfile.config.macros)
     spec = rpmbuild.import_srpm(package, srpm)
     package = replace(package, source_date=rpmbuild.source_date(package, srpm))
+    kept.describe(package, spec)
     progress.say(f"rpmbuild of {spec}")
     requirements = rpmbuild.requirements(package, rpmbuild.source_rpm(package, spec))
     if any(requirement.startswith(rpmbuild.DYNAMIC) for requirement in requirements):

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hermetic_rpm.errors import BuildFailed, HermeticError, StageFailed
+from hermetic_rpm.errors import BuildFailed, HermeticError, OutOfMemory, StageFailed
 from hermetic_rpm.runner import outcome
 from hermetic_rpm.runner.plan import StagePlan
 
@@ -189,3 +189,10 @@ def test_a_stage_that_was_killed_hears_of_memory(stage: StagePlan) -> None:
 def test_memory_that_ran_out_is_named(stage: StagePlan) -> None:
     with pytest.raises(StageFailed, match="more memory than it may"):
         judged(stage, 137, out_of_memory=True)
+
+
+def test_a_stage_that_tells_of_lack_of_memory_itself_is_believed(stage: StagePlan) -> None:
+    """podman says so of the whole container, also where only a process of the build was ended."""
+    result(stage, **failure(kind="OutOfMemory", exit_code=OutOfMemory.exit_code, reason="2 processes"))
+    with pytest.raises(OutOfMemory, match="2 processes"):
+        judged(stage, OutOfMemory.exit_code, out_of_memory=True)
