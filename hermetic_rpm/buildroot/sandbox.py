@@ -12,14 +12,15 @@ import functools
 import importlib.util
 import json
 import os
+import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hermetic_rpm import process
-from hermetic_rpm.errors import SandboxRefused
+from hermetic_rpm import files, process
+from hermetic_rpm.errors import BuildrootUnusable, SandboxRefused
 
 INSIDE = Path(__file__).with_name("inside.py")
 HOSTNAME = "hermetic-rpm"
@@ -71,12 +72,16 @@ class Preparation:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sandbox:
-    """A root directory, what is mounted in it, and who runs there with what environment."""
+    """A root directory, what is mounted in it, and who runs there with what environment.
+
+    ``read_only`` is for the root alone: what is mounted in it says so itself.
+    """
 
     root: Path
     mounts: tuple[Mount, ...]
     environment: tuple[tuple[str, str], ...]
     network: bool = False
+    read_only: bool = False
     uid: int = 0
     gid: int = 0
     cwd: str = "/"
@@ -89,7 +94,8 @@ class Sandbox:
 class Outcome:
     """How a command in a sandbox ended; ``returncode`` is None when its time was up.
 
-    ``left_behind`` counts the processes that outlived it and were ended.
+    ``left_behind`` counts the processes that outlived it and were ended; ``inside`` is what
+    the kernel said of the command's process just before it began.
     """
 
     argv: tuple[str, ...]
@@ -97,6 +103,7 @@ class Outcome:
     stdout: str = ""
     tail: tuple[str, ...] = ()
     left_behind: int = 0
+    inside: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -142,6 +149,7 @@ def specification(sandbox: Sandbox, argv: tuple[str, ...]) -> Specification:
         "mounts": [dataclasses.asdict(entry) for entry in sandbox.mounts],
         "prepare": [dataclasses.asdict(entry) for entry in sandbox.prepare],
         "network": sandbox.network,
+        "read_only": sandbox.read_only,
         "hostname": HOSTNAME,
         "uid": sandbox.uid,
         "gid": sandbox.gid,
@@ -158,7 +166,8 @@ def specification(sandbox: Sandbox, argv: tuple[str, ...]) -> Specification:
 def run(sandbox: Sandbox, argv: tuple[str, ...], *, on_line: Callable[[str], None] | None = None) -> Outcome:
     """Run ``argv`` inside; its exit status is in the outcome, whatever it is.
 
-    Raises `SandboxRefused` with what the host said if the sandbox could not be made.
+    Raises `SandboxRefused` with what the host said if the sandbox could not be made, and
+    `BuildrootUnusable` where something in the tree is in its way.
     """
     require_namespaces()
     spec = specification(sandbox, argv)
@@ -177,6 +186,10 @@ def run(sandbox: Sandbox, argv: tuple[str, ...], *, on_line: Callable[[str], Non
         with os.fdopen(read_end) as stream:
             report = stream.read()
     outcome: dict[str, Any] = json.loads(report) if report else {"refused": "\n".join(done.tail) or "no answer"}
+    if "code" not in outcome:
+        files.check_space(sandbox.root, tuple(outcome.values()))
+    if "unusable" in outcome:
+        raise BuildrootUnusable(f"The build cannot use what packages left behind: {outcome['unusable']}.")
     if "refused" in outcome:
         raise _refused(outcome["refused"])
     return Outcome(
@@ -185,11 +198,18 @@ def run(sandbox: Sandbox, argv: tuple[str, ...], *, on_line: Callable[[str], Non
         stdout=done.stdout,
         tail=done.tail,
         left_behind=outcome["left_behind"],
+        inside=outcome["inside"],
     )
 
 
 def remove(*trees: Path) -> None:
     """Remove trees whose files belong to any id of the container's range, as nobody but their own root can."""
+    try:
+        require_namespaces()
+    except SandboxRefused:
+        for tree in trees:
+            shutil.rmtree(tree, ignore_errors=True)  # nobody else can have written there
+        return
     process.run(
         (*unshare_command(network=True, pid=False), "rm", "-rf", "--one-file-system", "--", *trees), check=False
     )
