@@ -330,6 +330,13 @@ class NetworkPresent(HermeticError):
     default_solution = "Start the builder with `podman run --network=none …`."
 
 
+class BuildrootUnusable(HermeticError):
+    """A package, or the bootstrap image, left a link, pipe or directory where the build needs something else."""
+
+    exit_code = 68
+    default_solution = "Find the package that put it there, and lock another one; do not trust its origin."
+
+
 # -- the machine --------------------------------------------------------------------------
 
 

@@ -18,6 +18,11 @@ from typing import IO, Any
 from hermetic_rpm.errors import DiskFull, OutputRefused
 
 CHUNK_BYTES = 1 << 20
+NEARLY_NOTHING = 1 << 20
+NO_SPACE = re.compile(r"(?i)no space left on device|disk quota exceeded|more space needed on the|disk requirements"
+                      r"|installing package \S+ needs .* on the")  # fmt: skip
+"""What dnf, rpm and everybody else say when a disk is full."""
+
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~^:%{}@=,-]{0,250}")
 
 
@@ -87,6 +92,13 @@ def writing_errors(path: Path) -> Iterator[None]:
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOENT):
             raise OutputRefused(f"{path} cannot be written: {error.strerror}.") from error
         raise
+
+
+def check_space(directory: Path, tail: tuple[str, ...]) -> None:
+    """Raise `DiskFull` if a command failed for want of space: its last lines say so, or ``directory`` has none left."""
+    volume = os.statvfs(directory)
+    if any(NO_SPACE.search(line) for line in tail) or volume.f_bavail * volume.f_frsize < NEARLY_NOTHING:
+        raise DiskFull(f"No space left in {directory}.", log_tail=tail)
 
 
 def scratch_directory(parent: Path, prefix: str) -> Path:

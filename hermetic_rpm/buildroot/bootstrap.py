@@ -9,7 +9,7 @@ from pathlib import Path
 from hermetic_rpm.buildroot import sandbox
 from hermetic_rpm.buildroot.commandlog import CommandLog
 from hermetic_rpm.buildroot.sandbox import Mount, Outcome, Preparation, Sandbox
-from hermetic_rpm.errors import PackageManagerFailed
+from hermetic_rpm.errors import BuildTimeout, PackageManagerFailed
 from hermetic_rpm.lock import lockfile
 from hermetic_rpm.lock.lockfile import InstalledRow
 
@@ -23,8 +23,12 @@ ENVIRONMENT = (
     ("LANG", "C.UTF-8"),
     ("TERM", "vt100"),
 )
-RPM_MACROS = "%_netsharedpath /proc:/sys:/dev\n"
-"""Without it rpm tries to chown the mount points that a ``filesystem`` package owns."""
+RPM_MACROS = "%_netsharedpath /proc:/sys:/dev\n%__transaction_unshare %{nil}\n"
+"""Else rpm tries to chown the mount points that a ``filesystem`` package owns, and its plugin that gives scriptlets a
+/tmp of their own takes a capability to mount, with which they could undo the sandbox."""
+
+VOLATILE = ("/run", "/tmp", "/var/log", "/var/tmp")  # noqa: S108 - inside the sandbox
+"""What a program may write to in a bootstrap that is otherwise read-only."""
 
 LANGUAGE_MACROS = "/etc/rpm/macros.image-language-conf"
 """Container images drop locales by it; it must not shape the buildroot."""
@@ -39,20 +43,32 @@ class Bootstrap:
     log: CommandLog
 
 
-def room(bootstrap: Bootstrap, *, network: bool = False, mounts: tuple[Mount, ...] = ()) -> Sandbox:
-    """The sandbox in which the bootstrap's programs run."""
-    network_mounts = (sandbox.bind("/etc/resolv.conf", "/etc/resolv.conf", read_only=True),) if network else ()
+def room(
+    bootstrap: Bootstrap, *, network: bool = False, mounts: tuple[Mount, ...] = (), timeout: int | None = None
+) -> Sandbox:
+    """The sandbox in which the bootstrap's programs run: with a network, or with what packages run.
+
+    Scriptlets are root there and can leave the buildroot (chroot keeps root nowhere), so that
+    the bootstrap, whose programs judge what was installed, is read-only to them.
+    """
+    own_mounts = (
+        (sandbox.bind("/etc/resolv.conf", "/etc/resolv.conf", read_only=True),)
+        if network
+        else tuple(Mount(kind="tmpfs", target=path) for path in VOLATILE)
+    )
     return Sandbox(
         root=bootstrap.root,
         mounts=(
             *sandbox.system_mounts(),
-            *network_mounts,
+            *own_mounts,
             sandbox.bind(bootstrap.buildroot, BUILDROOT),
             *sandbox.system_mounts(BUILDROOT),
             *mounts,
         ),
         environment=ENVIRONMENT,
         network=network,
+        read_only=not network,
+        timeout=timeout,
         prepare=(
             Preparation(kind="directory", path=HOME),
             Preparation(kind="file", path=f"{HOME}/.rpmmacros", content=RPM_MACROS, mode=0o644),
@@ -64,7 +80,10 @@ def room(bootstrap: Bootstrap, *, network: bool = False, mounts: tuple[Mount, ..
 def run(
     bootstrap: Bootstrap, sandbox_: Sandbox, argv: tuple[str, ...], *, on_line: Callable[[str], None] | None = None
 ) -> Outcome:
-    """Run a program of the bootstrap; everything it prints goes to the log and to ``on_line``."""
+    """Run a program of the bootstrap; everything it prints goes to the log and to ``on_line``.
+
+    Raises `BuildTimeout`.
+    """
     bootstrap.log.command(argv)
 
     def line(text: str) -> None:
@@ -72,7 +91,10 @@ def run(
         if on_line is not None:
             on_line(text)
 
-    return sandbox.run(sandbox_, argv, on_line=line)
+    outcome = sandbox.run(sandbox_, argv, on_line=line)
+    if outcome.returncode is None:
+        raise BuildTimeout(f"{argv[0]} was ended after {sandbox_.timeout} seconds.", log_tail=outcome.tail)
+    return outcome
 
 
 def query(bootstrap: Bootstrap, argv: tuple[str, ...]) -> str:

@@ -32,7 +32,7 @@ MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
 MS_REMOUNT, MS_NOATIME, MS_NODIRATIME, MS_BIND, MS_REC, MS_PRIVATE = 32, 1024, 2048, 4096, 16384, 1 << 18
 MS_RELATIME = 1 << 21
 MNT_DETACH = 2
-PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 24, 36, 38
+PR_CAPBSET_READ, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 23, 24, 36, 38
 SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "ppc64le": 203, "s390x": 217, "riscv64": 41}
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
@@ -70,9 +70,19 @@ SYSTEM_CALLS = {
 }  # fmt: skip
 """By machine: AUDIT_ARCH, the calls that make sockets (socket, socketpair), the calls that are refused."""
 
+RPM_CAPABILITIES = frozenset((0, 1, 3, 4, 5, 6, 7, 18, 31))
+"""What rpm and the scriptlets it runs keep: CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, SYS_CHROOT,
+SETFCAP.  Without SYS_ADMIN and SYS_PTRACE no mount can be changed and no process outside be entered."""
+
+CAPABILITY_SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
+
 UNSIGNALLED = 65533
 """A user id that nobody has: of the container's range (65536 ids) the last but two."""
 
+MAX_TABLE_BYTES = 16 << 20
+"""More than any /etc/passwd."""
+
+TMPFS = "mode=1777,size=256m"
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 KEPT_FLAGS = {
     os.ST_NOSUID: MS_NOSUID, os.ST_NODEV: MS_NODEV, os.ST_NOEXEC: MS_NOEXEC, os.ST_NOATIME: MS_NOATIME,
@@ -82,6 +92,10 @@ KEPT_FLAGS = {
 
 class TimeIsUp(Exception):
     """The command took too long."""
+
+
+class UnusableTree(Exception):
+    """What packages or an image left is in the way of what must be there."""
 
 
 def mount(source: str, target: str, kind: str | None, flags: int, options: str = "") -> None:
@@ -116,7 +130,7 @@ def inner_path(root: str, target: str, *, directory: bool) -> str:
             else:
                 os.mkdir(path, 0o755)
         elif stat.S_ISLNK(os.lstat(path).st_mode):
-            raise OSError(40, f"mount point {target} leads through the link {path}")
+            raise UnusableTree(f"the mount point {target} leads through the link {path.removeprefix(root)}")
     return path
 
 
@@ -126,9 +140,14 @@ def bind(root: str, entry: dict[str, Any]) -> None:
     path = inner_path(root, target, directory=os.path.isdir(source))
     mount(source, path, None, MS_BIND | (MS_REC if entry.get("recursive") else 0))
     if entry.get("read_only"):
-        kept = os.statvfs(path).f_flag
-        flags = sum(flag for bit, flag in KEPT_FLAGS.items() if kept & bit)
-        mount("none", path, None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | flags)
+        make_read_only(path)
+
+
+def make_read_only(path: str) -> None:
+    """Make a mount read-only, without devices and setuid programs, its other flags as they are."""
+    kept = os.statvfs(path).f_flag
+    flags = sum(flag for bit, flag in KEPT_FLAGS.items() if kept & bit)
+    mount("none", path, None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | flags)
 
 
 def devices(root: str, target: str) -> None:
@@ -173,7 +192,7 @@ def enter_root(spec: dict[str, Any]) -> None:
         elif kind == "sys":
             processors(root, entry["target"])
         elif kind == "tmpfs":
-            mount("tmpfs", inner_path(root, entry["target"], directory=True), "tmpfs", MS_NOSUID, "mode=1777")
+            mount("tmpfs", inner_path(root, entry["target"], directory=True), "tmpfs", MS_NOSUID, TMPFS)
     os.chdir(root)
     pivot()
 
@@ -205,8 +224,14 @@ def prepare(operation: dict[str, Any]) -> None:
 
     Only here, where every path and link ends inside, may a tree that others wrote be changed.
     """
-    path = operation["path"]
-    kind = operation["kind"]
+    try:
+        change(operation["path"], operation["kind"], operation)
+    except OSError as error:
+        raise UnusableTree(f"{operation['path']}: {error.strerror}") from error
+
+
+def change(path: str, kind: str, operation: dict[str, Any]) -> None:
+    """One change as `prepare` says."""
     if kind == "directory":
         os.makedirs(path, mode=0o755, exist_ok=True)
     elif kind == "file":
@@ -226,14 +251,20 @@ def prepare(operation: dict[str, Any]) -> None:
 
 def append_entry(path: str, line: str) -> None:
     """Add a line to a file like /etc/passwd unless its first field is there already."""
-    known = b""
-    if os.path.exists(path):
-        with open(path, "rb") as stream:
-            known = stream.read()
+    known = read_plain(path) if os.path.lexists(path) else b""
     key = line.split(":", 1)[0].encode() + b":"
     if not any(entry.startswith(key) for entry in known.splitlines()):
         separator = "" if not known or known.endswith(b"\n") else "\n"
         write(path, separator + line + "\n", os.O_CREAT | os.O_APPEND)
+
+
+def read_plain(path: str) -> bytes:
+    """The content of a regular file; raises OSError for a link, a pipe that nobody would ever fill, or a giant."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as stream:
+        found = os.fstat(stream.fileno())
+        if not stat.S_ISREG(found.st_mode) or found.st_size > MAX_TABLE_BYTES:
+            raise OSError(22, "is no regular file of a usual size")
+        return stream.read()
 
 
 def write(path: str, content: str, flags: int) -> None:
@@ -287,10 +318,7 @@ def filter_calls(machine: str) -> None:
 
 def drop_everything(uid: int, gid: int) -> None:
     """Become ``uid`` for good: no groups, no capability in any set, no way to regain one."""
-    with open("/proc/sys/kernel/cap_last_cap", "rb") as stream:
-        last = int(stream.read())
-    for capability in range(last + 1):
-        prctl(PR_CAPBSET_DROP, capability)
+    bound_capabilities(frozenset())
     os.setgroups([])
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
@@ -312,19 +340,66 @@ def take_stdin(kind: str) -> None:
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
-def execute(spec: dict[str, Any]) -> None:
-    """In the child: give up everything and become the command."""
+def bound_capabilities(kept: frozenset[int]) -> None:
+    """Keep only these capabilities in the bounding set: no program that is run can have another."""
+    for capability in set(range(64)) - kept:
+        if LIBC.prctl(PR_CAPBSET_READ, ctypes.c_ulong(capability), 0, 0, 0) == 1:
+            prctl(PR_CAPBSET_DROP, capability)
+
+
+def stay_root(*, network: bool) -> None:
+    """Remain root of the sandbox with what rpm needs, and without other sockets where there is no network."""
+    bound_capabilities(RPM_CAPABILITIES)
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
+    if not network:
+        filter_calls(os.uname().machine)
+
+
+def told_by_kernel(name: str) -> list[str]:
+    """The lines of a file of this process in /proc; read as bytes, since no codec can be imported here."""
+    with open(f"/proc/self/{name}", "rb") as stream:
+        return stream.read().decode(errors="replace").splitlines()
+
+
+def confinement() -> dict[str, Any]:
+    """What the kernel says of this process; raises OSError where code of the package would keep a privilege."""
+    status = dict(line.split(":\t", 1) for line in told_by_kernel("status") if ":\t" in line)
+    mounts = sorted({line.split()[4] for line in told_by_kernel("mountinfo")})
+    # For root only the bounding set stays: the others come from it when the command is executed.
+    sets = CAPABILITY_SETS if os.getuid() != 0 else ("CapBnd",)
+    found = {
+        "uid": os.getuid(),
+        "user_namespace": [" ".join(line.split()) for line in told_by_kernel("uid_map")],
+        "capabilities": {name: status[name] for name in sets},
+        "no_new_privileges": status["NoNewPrivs"] == "1",
+        "seccomp_filter": status["Seccomp"] == "2",
+        "network_interfaces": sorted(name for _, name in socket.if_nameindex()),
+        "mounts": [path for path in mounts if not path.startswith("/proc/")],
+    }
+    confined = found["no_new_privileges"] and found["seccomp_filter"]
+    if found["uid"] != 0 and (not confined or any(int(status[name], 16) for name in sets)):
+        raise OSError(1, f"privileges are left: {found}")
+    return found
+
+
+def execute(spec: dict[str, Any], told: int) -> None:
+    """In the child: give up everything, tell so, and become the command."""
     os.setsid()
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     take_stdin(spec["stdin"])
-    os.closerange(3, 65536)
+    os.dup2(told, 3, inheritable=False)
+    os.closerange(4, 65536)
     os.umask(0o022)
     set_limits(spec["limits"])
-    if spec["uid"] != 0:
+    if spec["uid"] == 0:
+        stay_root(network=spec["network"])
+    else:
         die_first()
         drop_everything(spec["uid"], spec["gid"])
+    if os.path.exists("/proc/self/status"):
+        os.write(3, json.dumps(confinement()).encode())
     os.chdir(spec["cwd"])
     os.execvpe(spec["argv"][0], spec["argv"], spec["env"])  # noqa: S606
 
@@ -373,21 +448,25 @@ def wait_for(child: int, timeout: int | None) -> int | None:
 def supervise(spec: dict[str, Any]) -> dict[str, Any]:
     """Run the command and report how it ended and how many processes it had left behind."""
     prctl(PR_SET_CHILD_SUBREAPER, 1)
+    heard, told = os.pipe()
     child = os.fork()
     if child == 0:
         try:
-            execute(spec)
+            execute(spec, told)
         except BaseException as error:  # noqa: BLE001 - the child must never return into the parent's code
             os.write(2, f"hermetic-rpm sandbox: {spec['argv'][0]}: {error}\n".encode())
         finally:
             os._exit(127)
+    os.close(told)
+    with os.fdopen(heard) as stream:
+        inside = json.loads(stream.read() or "{}")
     code = wait_for(child, spec["timeout"])
     if spec["uid"] == 0:
         if code is None:
             os.kill(child, signal.SIGKILL)
-        return {"code": code, "left_behind": 0}
+        return {"code": code, "left_behind": 0, "inside": inside}
     kill_all_of(spec["uid"])
-    return {"code": code, "left_behind": reap_all() - (1 if code is None else 0)}
+    return {"code": code, "left_behind": reap_all() - (1 if code is None else 0), "inside": inside}
 
 
 def main() -> int:
@@ -405,7 +484,11 @@ def main() -> int:
             socket.sethostname(spec["hostname"])
         for operation in spec["prepare"]:
             prepare(operation)
+        if spec["read_only"]:
+            make_read_only("/")
         outcome = supervise(spec)
+    except UnusableTree as error:
+        outcome = {"unusable": str(error)}
     except OSError as error:
         outcome = {"refused": str(error)}
     os.write(report, json.dumps(outcome).encode())

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hermetic_rpm import __version__, document, files
-from hermetic_rpm.buildroot import sandbox
 from hermetic_rpm.buildroot.rpmbuild import PackageRoom
 from hermetic_rpm.errors import KeptUnusable, OutputRefused
 
@@ -64,7 +63,6 @@ def keep(build: Path) -> Path | None:
     """Give the directory of a build its name as a kept one, or None if it came not as far as its rpmbuild."""
     if not (build / RECORD).is_file():
         return None
-    sandbox.remove(*(path for path in build.iterdir() if path.name not in (RECORD, BUILDROOT, INPUTS)))
     with files.writing_errors(build):
         return build.rename(build.with_name(KEPT))
 

@@ -12,14 +12,15 @@ import functools
 import importlib.util
 import json
 import os
+import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hermetic_rpm import process
-from hermetic_rpm.errors import SandboxRefused
+from hermetic_rpm import files, process
+from hermetic_rpm.errors import BuildrootUnusable, SandboxRefused
 from hermetic_rpm.process import Completed
 
 INSIDE = Path(__file__).with_name("inside.py")
@@ -75,12 +76,16 @@ class Preparation:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sandbox:
-    """A root directory, what is mounted in it, and who runs there with what environment."""
+    """A root directory, what is mounted in it, and who runs there with what environment.
+
+    ``read_only`` is for the root alone: what is mounted in it says so itself.
+    """
 
     root: Path
     mounts: tuple[Mount, ...]
     environment: tuple[tuple[str, str], ...]
     network: bool = False
+    read_only: bool = False
     uid: int = 0
     gid: int = 0
     cwd: str = "/"
@@ -94,7 +99,8 @@ class Sandbox:
 class Outcome:
     """How a command in a sandbox ended; ``returncode`` is None when its time was up.
 
-    ``left_behind`` counts the processes that outlived it and were ended.
+    ``left_behind`` counts the processes that outlived it and were ended; ``inside`` is what
+    the kernel said of the command's process just before it began.
     """
 
     argv: tuple[str, ...]
@@ -102,6 +108,7 @@ class Outcome:
     stdout: str = ""
     tail: tuple[str, ...] = ()
     left_behind: int = 0
+    inside: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -147,6 +154,7 @@ def specification(sandbox: Sandbox, argv: tuple[str, ...]) -> Specification:
         "mounts": [dataclasses.asdict(entry) for entry in sandbox.mounts],
         "prepare": [dataclasses.asdict(entry) for entry in sandbox.prepare],
         "network": sandbox.network,
+        "read_only": sandbox.read_only,
         "hostname": HOSTNAME,
         "uid": sandbox.uid,
         "gid": sandbox.gid,
@@ -164,27 +172,28 @@ def specification(sandbox: Sandbox, argv: tuple[str, ...]) -> Specification:
 def run(sandbox: Sandbox, argv: tuple[str, ...], *, on_line: Callable[[str], None] | None = None) -> Outcome:
     """Run ``argv`` inside; its exit status is in the outcome, whatever it is.
 
-    Raises `SandboxRefused` with what the host said if the sandbox could not be made.
+    Raises `SandboxRefused` with what the host said if the sandbox could not be made, and
+    `BuildrootUnusable` where something in the tree is in its way.
     """
 
     def start(command: tuple[str, ...], handles: tuple[int, int]) -> Completed:
         return process.run(command, check=False, on_line=on_line, pass_fds=handles)
 
-    return _outcome(argv, *_supervised(specification(sandbox, argv), start))
+    return _outcome(sandbox, argv, *_supervised(specification(sandbox, argv), start))
 
 
 def attach(
-    sandbox: Sandbox, argv: tuple[str, ...], files: tuple[int, int, int], meanwhile: Callable[[], None] | None = None
+    sandbox: Sandbox, argv: tuple[str, ...], handles: tuple[int, int, int], meanwhile: Callable[[], None] | None = None
 ) -> Outcome:
     """Run ``argv`` inside on open files of ours: stdin (as `Sandbox.stdin` says), stdout and stderr.
 
     ``meanwhile`` is called while it runs.  Raises `SandboxRefused` like `run`.
     """
 
-    def start(command: tuple[str, ...], handles: tuple[int, int]) -> Completed:
-        return process.attach(command, files=files, pass_fds=handles, meanwhile=meanwhile)
+    def start(command: tuple[str, ...], pass_fds: tuple[int, int]) -> Completed:
+        return process.attach(command, files=handles, pass_fds=pass_fds, meanwhile=meanwhile)
 
-    return _outcome(argv, *_supervised(specification(sandbox, argv), start))
+    return _outcome(sandbox, argv, *_supervised(specification(sandbox, argv), start))
 
 
 def _supervised(
@@ -206,8 +215,12 @@ def _supervised(
     return done, report
 
 
-def _outcome(argv: tuple[str, ...], done: Completed, report: str) -> Outcome:
+def _outcome(sandbox: Sandbox, argv: tuple[str, ...], done: Completed, report: str) -> Outcome:
     outcome: dict[str, Any] = json.loads(report) if report else {"refused": "\n".join(done.tail) or "no answer"}
+    if "code" not in outcome:
+        files.check_space(sandbox.root, tuple(outcome.values()))
+    if "unusable" in outcome:
+        raise BuildrootUnusable(f"The build cannot use what packages left behind: {outcome['unusable']}.")
     if "refused" in outcome:
         raise _refused(outcome["refused"])
     return Outcome(
@@ -216,11 +229,18 @@ def _outcome(argv: tuple[str, ...], done: Completed, report: str) -> Outcome:
         stdout=done.stdout,
         tail=done.tail,
         left_behind=outcome["left_behind"],
+        inside=outcome["inside"],
     )
 
 
 def remove(*trees: Path) -> None:
     """Remove trees whose files belong to any id of the container's range, as nobody but their own root can."""
+    try:
+        require_namespaces()
+    except SandboxRefused:
+        for tree in trees:
+            shutil.rmtree(tree, ignore_errors=True)  # nobody else can have written there
+        return
     process.run(
         (*unshare_command(network=True, pid=False), "rm", "-rf", "--one-file-system", "--", *trees), check=False
     )

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
+from hermetic_rpm import files
 from hermetic_rpm.buildroot import archive
 from hermetic_rpm.errors import ImageInvalid
 from hermetic_rpm.image.manifest import Image
@@ -46,6 +47,7 @@ def unpack(image: Image, destination: Path, scratch: Path, *, say: Callable[[str
         say(f"layer {number} of {len(image.layers)}, {layer.size >> 20} MiB")
         done = archive.unpack(image.blob_path(layer), destination, scratch, *tar_options(layer))
         if done.returncode != 0:
+            files.check_space(destination, done.tail)
             raise ImageInvalid(f"The layer {layer.digest} cannot be unpacked.", log_tail=done.tail)
         apply_whiteouts(destination, tuple(done.stdout.splitlines()))
 

@@ -70,7 +70,7 @@ class Memory(click.ParamType[int]):
 @click.option(
     "--allow-other-srpm", is_flag=True, help="Build a source RPM that is not the resolved one; result.json records it."
 )
-@click.option("--timeout", type=click.IntRange(min=1), default=None, help="Seconds that rpmbuild may take.")
+@click.option("--timeout", type=click.IntRange(min=1), default=None, help="Seconds that rpm, then rpmbuild may take.")
 @click.option(
     "--createrepo", type=click.BOOL, is_flag=False, flag_value=True, default=False, metavar="[yes|no]",
     help="Make repodata/, so that dnf installs from the results.  [alone: yes]",

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from hermetic_rpm import files, inputs, rpmfile
 from hermetic_rpm.buildroot import bootstrap, kept, limits, rpmbuild, sandbox
@@ -30,6 +31,7 @@ from hermetic_rpm.inputs import Input
 from hermetic_rpm.lock import join, repository
 from hermetic_rpm.lock.compare import installed_differences
 from hermetic_rpm.lock.model import Lock
+from hermetic_rpm.preflight import facts as kernel
 from hermetic_rpm.progress import Progress
 from hermetic_rpm.result import outputs_of
 from stages.builder import collect, logs
@@ -84,6 +86,8 @@ def build(request: Request, progress: Progress, report: Report) -> None:
 
 
 def _keep(request: Request, scratch: Path, progress: Progress, report: Report) -> None:
+    if request.keep_buildroot:
+        sandbox.remove(scratch / "bootstrap", scratch / "unpack")
     found = kept.keep(scratch) if request.keep_buildroot else None
     report.facts["buildroot_kept"] = found is not None
     if found is not None:
@@ -93,6 +97,7 @@ def _keep(request: Request, scratch: Path, progress: Progress, report: Report) -
 def _check(request: Request, report: Report, progress: Progress) -> tuple[Lock, Image]:
     interfaces = tuple(sorted(name for _, name in socket.if_nameindex()))
     report.facts["network_interfaces_outside"] = list(interfaces)
+    report.facts["outside"] = _outside()
     if request.require_no_network and interfaces != ("lo",):
         raise NetworkPresent(f"The builder has the network interfaces {', '.join(interfaces)}.")
     report.facts["host_name_outside"] = host = socket.gethostname()
@@ -110,6 +115,18 @@ def _check(request: Request, report: Report, progress: Progress) -> tuple[Lock, 
     report.inputs["srpm"] = _source_rpm(request, lock, report, progress)
     expect_srpm(report.inputs["srpm"], request.expected)
     return lock, repository.check_image(lock, request.repository)
+
+
+def _outside() -> dict[str, Any]:
+    """What the container gave the builder itself, from which nothing reaches what runs inside."""
+    found = kernel.read()
+    return {
+        "uid": found.uid,
+        "user_ids": found.ids[0],
+        "capabilities": sorted(found.capabilities),
+        "no_new_privileges": found.no_new_privileges,
+        "seccomp_filter": found.seccomp,
+    }
 
 
 def _source_rpm(request: Request, lock: Lock, report: Report, progress: Progress) -> str:
@@ -138,7 +155,8 @@ def _build(
     boot.buildroot.mkdir()
     with log.phase("buildroot"):
         progress.say(f"buildroot of {len(lock.packages)} locked packages")
-        install(boot, lock, request.repository)
+        inside = {"install": dict(install(boot, lock, request.repository, timeout=request.timeout).inside)}
+        report.facts["inside"] = inside
         report.facts["buildroot_equals_lock"] = True
         logs.write_installed(request.output, lock)
         logs.write_hardware(request.output)
@@ -154,7 +172,11 @@ def _build(
     )  # fmt: skip
     report.facts["limits"] = {"seconds": request.timeout, **limits.found(request.limits)}
     with log.phase("rpmbuild"), limits.memory_watched(lambda killed: report.facts.update(memory_kills=killed)):
-        _rpmbuild(package, lock, request.srpm, progress)
+        outcome = _rpmbuild(package, lock, request.srpm, progress)
+        inside["rpmbuild"] = dict(outcome.inside)
+        if outcome.returncode != 0:
+            files.check_space(boot.buildroot, outcome.tail)
+            raise failure(outcome, request.srpm, None if lock.sidecar is None else lock.sidecar.target.name)
     with log.phase("collect"):
         built = collect.results(boot.buildroot, request.output)
     with log.phase("describe"):
@@ -180,18 +202,20 @@ def install_command(lock: Lock) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def install(boot: Bootstrap, lock: Lock, repository: Path) -> None:
-    """Install the locked packages and compare what rpm then lists; raises `BuildrootMismatch`."""
-    room = bootstrap.room(boot, mounts=(sandbox.bind(repository, REPOSITORY, read_only=True),))
+def install(boot: Bootstrap, lock: Lock, repository: Path, *, timeout: int | None = None) -> Outcome:
+    """Install the locked packages and compare what rpm then lists; raises `BuildrootMismatch`, or `BuildTimeout`."""
+    room = bootstrap.room(boot, mounts=(sandbox.bind(repository, REPOSITORY, read_only=True),), timeout=timeout)
     outcome = bootstrap.run(boot, room, install_command(lock))
     if outcome.returncode != 0:
+        files.check_space(boot.buildroot, outcome.tail)
         raise BuildrootMismatch("rpm cannot install the locked packages.", log_tail=outcome.tail)
     wrong = installed_differences(lock.lockfile.rpms, bootstrap.installed(boot))
     if wrong:
         raise BuildrootMismatch("\n".join(("The buildroot is not what was locked:", *wrong[:20])))
+    return outcome
 
 
-def _rpmbuild(package: PackageRoom, lock: Lock, srpm: Path, progress: Progress) -> None:
+def _rpmbuild(package: PackageRoom, lock: Lock, srpm: Path, progress: Progress) -> Outcome:
     """The loops of the resolver offline, and then the build with the dependency check of rpmbuild itself.
 
     Nothing can be installed here, so that each loop ends after its first round.  A spec with
@@ -209,8 +233,7 @@ def _rpmbuild(package: PackageRoom, lock: Lock, srpm: Path, progress: Progress) 
             outcome = rpmbuild.rpmbuild(package, spec, "-ba", "--noprep")
     else:
         outcome = rpmbuild.rpmbuild(package, spec, "-bb")
-    if outcome.returncode != 0:
-        raise failure(outcome, srpm, None if lock.sidecar is None else lock.sidecar.target.name)
+    return outcome
 
 
 def failure(outcome: Outcome, srpm: Path, target: str | None) -> BuildFailed | RequirementNotLocked:

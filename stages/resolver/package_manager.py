@@ -1,16 +1,18 @@
 """The target's own dnf, driven from the bootstrap: its configuration, commands and answers.
 
-The functions down to `explain` are pure; `install` runs dnf in the sandbox of the bootstrap,
-the only program of this project that has a network there.
+The functions down to `explain` are pure; `install` runs dnf in the sandbox of the bootstrap.
+It downloads with a network, where it runs nothing of a package, and installs without one.
 """
 
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from hermetic_rpm import files
 from hermetic_rpm.buildroot import bootstrap, sandbox
 from hermetic_rpm.buildroot.bootstrap import Bootstrap
 from hermetic_rpm.buildroot.sandbox import Mount, Sandbox
@@ -35,6 +37,10 @@ PROGRAMS = {"dnf5": ("dnf5",), "dnf4": ("dnf-3", "dnf4", "dnf", "yum")}
 FLAVOUR_OPTIONS = {"dnf5": (), "dnf4": ("--disableplugin=local,spacewalk,versionlock", "--allowerasing")}
 """dnf 4's plugins that would change what is installed; dnf5 has --allowerasing per command."""
 COMMAND_OPTIONS = {"dnf5": ("--allowerasing",), "dnf4": ()}
+DOWNLOAD, OFFLINE = "--downloadonly", "--cacheonly"
+NOTHING = "Nothing to do."
+METADATA_SUFFIXES = (".solv", ".solvx")
+"""What dnf 4 keeps of metadata beside the directories of the repositories."""
 
 ADDRESS = re.compile(r"(?i)://|^(https?|ftp|file):")
 """What dnf takes for an address; dnf 4 needs no slashes for that."""
@@ -47,18 +53,21 @@ NOTHING_PROVIDES = re.compile(r"nothing provides (?:requested )?(.+?)(?: needed 
 UNAVAILABLE = re.compile(r"(?i)(cannot download|failed to download metadata|cannot prepare internal mirrorlist"
                          r"|curl error|status code: [45]\d\d|no more mirrors|repomd\.xml)")  # fmt: skip
 UNAVAILABLE_ID = re.compile(r"""for repo(?:sitory)? ["']([A-Za-z0-9._:+-]+)["']""")
-NO_SPACE = re.compile(r"(?i)no space left on device|more space needed on the|disk requirements")
 BAD_SIGNATURE = re.compile(r"(?i)(gpg|signature|openpgp).*(fail|not|invalid|missing|wrong|incorrect)|is not signed")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PackageManager:
-    """The package manager of a target as found in its image, and the cache it fills."""
+    """The package manager of a target as found in its image, and the cache it fills.
+
+    ``timeout`` (seconds) is for a transaction, in which packages run their scriptlets.
+    """
 
     flavour: str
     program: str
     cache: Path
     mounts: tuple[Mount, ...]
+    timeout: int | None = None
 
 
 def configuration(target: Target) -> str:
@@ -128,9 +137,14 @@ def escape(requirement: str) -> str:
     return re.sub(r"([*?\[])", r"[\1]", text)
 
 
+def download_command(manager: PackageManager, target: Target, specs: tuple[str, ...]) -> tuple[str, ...]:
+    """The dnf command that fills the cache with metadata and with what `install_command` will need."""
+    return (*_command(manager, target), "install", *COMMAND_OPTIONS[manager.flavour], DOWNLOAD, "--", *specs)
+
+
 def install_command(manager: PackageManager, target: Target, specs: tuple[str, ...]) -> tuple[str, ...]:
-    """The dnf command that installs ``specs`` (escaped) into the buildroot."""
-    return (*_command(manager, target), "install", *COMMAND_OPTIONS[manager.flavour], "--", *specs)
+    """The dnf command that installs ``specs`` (escaped) into the buildroot from the cache alone."""
+    return (*_command(manager, target), OFFLINE, "install", *COMMAND_OPTIONS[manager.flavour], "--", *specs)
 
 
 def read_sources_command(manager: PackageManager, target: Target) -> tuple[str, ...]:
@@ -150,7 +164,7 @@ def _command(manager: PackageManager, target: Target) -> tuple[str, ...]:
 
 def explain(tail: tuple[str, ...], requirements: tuple[str, ...]) -> HermeticError:
     """The error that dnf's last lines mean."""
-    if any(NO_SPACE.search(line) for line in tail):
+    if any(files.NO_SPACE.search(line) for line in tail):
         return DiskFull("No space left for the buildroot.", log_tail=tail)
     missing: list[str] = []
     for line in tail:
@@ -183,11 +197,13 @@ def _unescaped(text: str) -> str:
     return re.sub(r"\[([*?\[])\]", r"\1", text)
 
 
-def find(flavour: str, boot: Bootstrap, *, cache: Path, mounts: tuple[Mount, ...]) -> PackageManager:
+def find(
+    flavour: str, boot: Bootstrap, *, cache: Path, mounts: tuple[Mount, ...], timeout: int | None = None
+) -> PackageManager:
     """The package manager that the target names, found in its image; raises `PackageManagerMissing`."""
     for program in PROGRAMS[flavour]:
         if bootstrap.has_program(boot, program):
-            return PackageManager(flavour=flavour, program=program, cache=cache, mounts=mounts)
+            return PackageManager(flavour=flavour, program=program, cache=cache, mounts=mounts, timeout=timeout)
     raise PackageManagerMissing(f"The bootstrap image holds none of {', '.join(PROGRAMS[flavour])}.")
 
 
@@ -199,8 +215,12 @@ def install(
     *,
     on_line: Callable[[str], None] | None = None,
 ) -> None:
-    """Install ``specs`` and what they need into the buildroot; raises what `explain` says."""
-    outcome = bootstrap.run(boot, _room(manager, boot), install_command(manager, target, specs), on_line=on_line)
+    """Install ``specs`` and what they need into the buildroot; raises what `explain` says, or `BuildTimeout`."""
+    download = download_command(manager, target, specs)
+    outcome = bootstrap.run(boot, _room(manager, boot), download, on_line=on_line)
+    if outcome.returncode == 0 and NOTHING not in outcome.tail:
+        command = install_command(manager, target, specs)
+        outcome = bootstrap.run(boot, _offline_room(manager, boot), command, on_line=on_line)
     if outcome.returncode != 0:
         raise explain(outcome.tail, specs)
 
@@ -217,3 +237,15 @@ def read_sources(manager: PackageManager, boot: Bootstrap, target: Target) -> No
 
 def _room(manager: PackageManager, boot: Bootstrap) -> Sandbox:
     return bootstrap.room(boot, network=True, mounts=(sandbox.bind(manager.cache, CACHE), *manager.mounts))
+
+
+def _offline_room(manager: PackageManager, boot: Bootstrap) -> Sandbox:
+    """Without a network, and with a cache that packages cannot change: dnf writes its own notes beside it."""
+    scratch = tempfile.mkdtemp(dir=boot.root.parent, prefix="notes-")
+    kept = tuple(
+        sandbox.bind(path, f"{CACHE}/{path.name}", read_only=True)
+        for path in sorted(manager.cache.iterdir())
+        if path.is_dir() or path.suffix in METADATA_SUFFIXES
+    )
+    mounts = (sandbox.bind(scratch, CACHE), *kept, *manager.mounts)
+    return bootstrap.room(boot, mounts=mounts, timeout=manager.timeout)

@@ -97,7 +97,7 @@ def resolve(request: Request, progress: Progress, report: Report) -> None:
         with open_log(request.output / LOG_NAME) as log, _package_cache(cache, target) as dnf_cache:
             with progress.phase("inputs"):
                 report.inputs |= inputs.take(request.inputs, scratch / "inputs", request.expected)
-            setup = _set_up(target, request.keys, scratch, dnf_cache, progress, log)
+            setup = _set_up(request, target, scratch, dnf_cache, progress, log)
             found = _find(setup, request, progress, log)
             with progress.phase("requirement edges"):
                 edges = _edges(setup, found)
@@ -108,7 +108,7 @@ def resolve(request: Request, progress: Progress, report: Report) -> None:
                 metadata.keep(cache, dnf_cache, origins.packages)
                 metadata.keep_files(cache, dnf_cache, target.repositories, origins.metadata)
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        sandbox.remove(scratch)
     names = (LOCKFILE_NAME, SIDECAR_NAME, LOG_NAME, *(f"{KEYS_DIRECTORY}/{key.name}" for key in setup.keys))
     report.outputs = outputs_of(request.output, [request.output / name for name in names])
     report.summary = f"locked {len(found.rows)} packages in {request.output / LOCKFILE_NAME}"
@@ -142,7 +142,7 @@ def _package_cache(cache: Path, target: Target) -> Iterator[Path]:
 
 
 def _set_up(
-    target: Target, distribution_keys: Path, scratch: Path, dnf_cache: Path, progress: Progress, log: CommandLog
+    request: Request, target: Target, scratch: Path, dnf_cache: Path, progress: Progress, log: CommandLog
 ) -> Setup:
     with progress.phase("image"):
         progress.say(f"bootstrap image {target.image_reference}")
@@ -155,11 +155,12 @@ def _set_up(
         unpack.unpack(image, scratch / "bootstrap", scratch / "unpack", say=progress.say)
     (scratch / "buildroot").mkdir()
     boot = Bootstrap(root=scratch / "bootstrap", buildroot=scratch / "buildroot", log=log)
-    found_keys = keys.collect(target, distribution_keys)
+    found_keys = keys.collect(target, request.keys)
     config = _write_config(scratch / "config", target, found_keys)
     manager = package_manager.find(
         target.package_manager, boot, cache=dnf_cache,
         mounts=(sandbox.bind(config, package_manager.CONFIG, read_only=True), *_local_repositories(target)),
+        timeout=request.timeout,
     )  # fmt: skip
     return Setup(target=target, image=image, boot=boot, manager=manager, keys=found_keys)
 

@@ -17,7 +17,7 @@ import rpm_rs
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "build/demo"
 IMAGES = tuple(f"localhost/hermetic-rpm/{stage}" for stage in ("resolver", "fetcher", "builder", "signer"))
-SANDBOX = "CHOWN,DAC_OVERRIDE,FOWNER,FSETID,SETUID,SETGID,SETPCAP,SETFCAP,SYS_CHROOT,KILL"
+SANDBOX = "DAC_OVERRIDE,SETFCAP,SETGID,SETUID,SYS_CHROOT"
 CAPABILITIES = {"resolver": SANDBOX, "fetcher": "DAC_OVERRIDE", "builder": SANDBOX}
 TARGETS = ("demo-dnf5-x86_64", "demo-dnf4-x86_64")
 
@@ -60,6 +60,7 @@ class Workspace:
     path: Path
     log: list[str] = field(default_factory=list)
     options: tuple[str, ...] = ()
+    capabilities: dict[str, str] = field(default_factory=lambda: CAPABILITIES)
 
     def stage(
         self, stage: str, *arguments: str, mounts: tuple[str, ...] = (), options: tuple[str, ...] = ()
@@ -67,7 +68,7 @@ class Workspace:
         volumes = [part for mount in mounts for part in ("-v", mount)]
         return self.engine.run(
             "podman", "run", "--rm", "--read-only", "--hostname=hermetic-rpm", "--cap-drop=all",
-            f"--cap-add={CAPABILITIES[stage]}", "--security-opt=no-new-privileges", *self.options, *options,
+            f"--cap-add={self.capabilities[stage]}", "--security-opt=no-new-privileges", *self.options, *options,
             *volumes,
             f"localhost/hermetic-rpm/{stage}", *arguments,
         )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from containers import Workspace, sample
 from hermetic_rpm import errors
 
+SPACE = pytest.mark.promise("5.bad", "a full disk is told as such in every phase of the builder")
 COMPARED = pytest.mark.promise("2.4", "repository and lockfile are compared before anything of it runs")
 pytestmark = pytest.mark.promise(
     "2.bad", "each kind of bad input has its own exit code and one message with a solution"
@@ -160,6 +162,33 @@ def test_a_full_disk_is_said_and_leaves_nothing(workspace: Workspace) -> None:
     assert done.returncode == errors.DiskFull.exit_code, done.stderr[-3000:]
     assert "No space left" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@SPACE
+@pytest.mark.parametrize(("phase", "size"), [("unpack", "64m"), ("buildroot", "400m")])
+def test_a_full_scratch_is_told_by_the_builder(hello_copy: Workspace, phase: str, size: str) -> None:
+    small = replace(hello_copy, options=(f"--mount=type=tmpfs,destination=/work,tmpfs-size={size}",))
+    refused(small, small.build(sample("hello")), errors.DiskFull, "results", "No space left in /work/")
+    assert (hello_copy.path / "results/state.log").read_text().splitlines()[-1].endswith(f"Start: {phase}")
+
+
+@SPACE
+def test_full_results_are_told_by_the_builder(hello_copy: Workspace) -> None:
+    done = hello_copy.stage(
+        "builder", "--srpm", f"/input/{sample('hello').name}",
+        options=("--network=none", "--mount=type=tmpfs,destination=/results,tmpfs-size=8k"),
+        mounts=(f"{sample('hello').parent}:/input:ro", f"{hello_copy.path}/lock:/lock:ro",
+                f"{hello_copy.path}/repo:/repo:ro"),
+    )  # fmt: skip
+    assert done.returncode == errors.DiskFull.exit_code, done.stderr[-3000:]
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("version", ["1.0.0", "2.0.0"])
+def test_a_lock_of_another_version(hello_copy: Workspace, version: str) -> None:
+    path = hello_copy.path / "lock/buildroot_lock.json"
+    path.write_text(path.read_text().replace('"version": "1.1.0"', f'"version": "{version}"'))
+    refused(hello_copy, hello_copy.build(sample("hello")), errors.LockInvalid, "results", "version: '1.1.0'")
 
 
 def test_json_progress_is_json(workspace: Workspace) -> None:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import hostile_packages
 import pytest
 
 from containers import Workspace
 from hermetic_rpm import errors
 
-pytestmark = pytest.mark.promise(
-    "2.4", "a hostile spec is contained: what it starts ends with it, what it plants is refused"
-)
+pytestmark = [
+    pytest.mark.promise("2.4", "a hostile spec is contained: what it starts ends with it, what it plants is refused"),
+    pytest.mark.promise("5.bad", "a suite of hostile source RPMs and packages is contained in the builder"),
+]
 
 SPEC = """
 Name: attack
@@ -43,7 +48,15 @@ date -u -d @0 > %{{buildroot}}/usr/share/attack/date
 
 
 @pytest.fixture
-def attack(tmp_path: Path):
+def readable() -> Iterator[Path]:
+    """A directory that every user of the host may read, as pytest's own may not be."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="hermetic-attack-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.fixture
+def attack(tmp_path: Path, readable: Path):
     """Make a source RPM whose spec has the given lines."""
 
     def make(*, preamble: str = "", prep: str = "", build: str = "", install: str = "") -> Path:
@@ -52,17 +65,16 @@ def attack(tmp_path: Path):
         subprocess.run(
             ["rpmbuild", "-bs", "--quiet", "--define", f"_topdir {tmp_path}/top", spec], check=True, capture_output=True
         )
-        return next((tmp_path / "top/SRPMS").glob("*.src.rpm"))
+        return Path(shutil.copy(next((tmp_path / "top/SRPMS").glob("*.src.rpm")), readable))
 
     return make
 
 
-@pytest.fixture
-def minimal(hello_copy: Workspace) -> Workspace:
-    """The lock and repository of a minimal buildroot; without its sidecar it is bound to no source RPM."""
-    (hello_copy.path / "lock/buildroot_lock.sources.json").unlink()
-    shutil.rmtree(hello_copy.path / "repo/repodata")  # its comps and modules are those of the sidecar
-    return hello_copy
+@pytest.fixture(params=["rootful", "rootless"])
+def minimal(request: pytest.FixtureRequest, hello: Workspace, tmp_path: Path) -> Iterator[Workspace]:
+    """The lock and repository of a minimal buildroot, of either user."""
+    with hostile_packages.bare_copy(hello, request.getfixturevalue(request.param), tmp_path / "minimal") as made:
+        yield made
 
 
 def test_a_spec_that_loops_is_ended(workspace: Workspace, attack) -> None:
@@ -117,6 +129,27 @@ def test_a_build_that_kills_whoever_would_end_it_is_ended_in_time(minimal: Works
     assert time.monotonic() - started < 60
 
 
+def test_a_build_that_fills_the_disk_is_told_so(minimal: Workspace, attack) -> None:
+    """The disk is a small tmpfs of the container's own."""
+    small = replace(minimal, options=("--mount=type=tmpfs,destination=/work,tmpfs-size=1g",))
+    done = small.build(attack(build="dd if=/dev/zero of=filled bs=1M"))
+    assert done.returncode == errors.DiskFull.exit_code, done.stderr[-3000:]
+    assert "No space left in /work/" in done.stderr
+    assert minimal.result("results")["error"]["kind"] == "DiskFull"
+    assert minimal.rpms() == ()
+
+
+def test_a_spec_cannot_write_outside_its_tree(minimal: Workspace, attack) -> None:
+    """As mockbuild it may write where anybody may, in the buildroot; nothing of it is outside."""
+    places = "/ /etc /usr /hermetic_repo /proc/1/root /proc/1/cwd /proc/sys/kernel /sys /results /repo /work"
+    srpm = attack(build=f"for p in {places}; do if touch $p/escaped 2> /dev/null; then echo ESCAPED $p; fi; done")
+    done = minimal.build(srpm)
+    assert done.returncode == 0, done.stderr[-3000:]
+    log = (minimal.path / "results/build.log").read_text().splitlines()
+    assert [line for line in log if line.startswith("ESCAPED")] == []
+    assert list(minimal.path.rglob("escaped")) == []
+
+
 PROBE = r"""
 #include <errno.h>
 #include <stdio.h>
@@ -153,6 +186,7 @@ def test_killing_everything_in_reach_kills_only_the_build(minimal: Workspace, at
     assert minimal.result("results")["error"]["kind"] == "BuildFailed"
 
 
+@pytest.mark.parametrize("minimal", ["rootful"], indirect=True)
 @pytest.mark.parametrize(
     "plant",
     [

@@ -19,7 +19,7 @@ EXECUTABLES = {
 }  # fmt: skip
 FLAGS = (
     "--network=none", "--read-only", "--cap-drop=all", "--security-opt=no-new-privileges",
-    "--cap-add=CHOWN,DAC_OVERRIDE,FOWNER,FSETID,SETUID,SETGID,SETPCAP,SETFCAP,SYS_CHROOT,KILL",
+    "--cap-add=DAC_OVERRIDE,SETFCAP,SETGID,SETUID,SYS_CHROOT",
 )  # fmt: skip
 UNSHARE = ("--user", "--map-users=all", "--map-groups=all", "--mount", "--ipc", "--uts", "--net", "--fork")
 

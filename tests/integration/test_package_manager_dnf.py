@@ -37,7 +37,7 @@ def install(
     manager = package_manager.PackageManager(flavour=flavour, program=program, cache=tmp_path, mounts=())
 
     def solve(requirement: str) -> tuple[int, tuple[str, ...]]:
-        argv = package_manager.install_command(manager, target, (package_manager.escape(requirement),))
+        argv = package_manager.download_command(manager, target, (package_manager.escape(requirement),))
         dry = tuple("--assumeno" if word == "--assumeyes" else word for word in argv)
         done = subprocess.run(
             (*own_podman, "run", "--rm", "--network=none", "--tmpfs", BUILDROOT,

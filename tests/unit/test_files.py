@@ -103,6 +103,22 @@ def test_documents_are_written_as_mock_writes_them() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "tar: ./usr/bin/x: Wrote only 512 of 10240 bytes: No space left on device",
+        "installing package bash-5.2-1.x86_64 needs 5MB more space on the / filesystem",
+        "error: unpacking of archive failed on file /x;1: cpio: write failed - No space left on device",
+        "  At least 42MB more space needed on the / filesystem.",
+    ],
+)
+def test_want_of_space_is_told_by_what_commands_say(tmp_path: Path, line: str) -> None:
+    with pytest.raises(DiskFull) as caught:
+        files.check_space(tmp_path, ("first", line, "last"))
+    assert caught.value.log_tail == ("first", line, "last")
+    files.check_space(tmp_path, ("error: Bad exit status from /var/tmp/rpm-tmp (%build)",))
+
+
 # -- the cache ----------------------------------------------------------------------------
 
 

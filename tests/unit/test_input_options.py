@@ -60,7 +60,7 @@ def test_an_input_that_is_not_the_pinned_one_starts_nothing(deps: Path) -> None:
 def test_a_build_is_repeated_with_the_same_further_inputs_only(tmp_path: Path, deps: Path) -> None:
     found = hashed((Input(name="vendor", directory=deps),), {})
     stage = with_inputs(plan(tmp_path), found).stages[2]
-    built = Built(inputs=by_role(found), outputs={}, other_srpm=False, tool_version="1")
+    built = Built(inputs=by_role(found), outputs={}, other_srpm=False, tool_version="1", image=None)
     again = reproduce.again(stage, built, tmp_path / "new", by_role(found))
     assert Bind(source=deps, target="/inputs/vendor", read_only=True) in again.binds
     with pytest.raises(InputsDiffer, match=r"input:vendor: sha256 .* then, \(none\) now"):

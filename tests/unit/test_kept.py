@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def package(tmp_path: Path) -> Iterator[PackageRoom]:
     """A buildroot as the builder has it while rpmbuild runs."""
-    for name in ("bootstrap", "buildroot"):
+    for name in ("buildroot", "inputs"):
         (tmp_path / "build-x" / name).mkdir(parents=True)
     with open_log(tmp_path / "log") as log:
         yield PackageRoom(root=tmp_path / "build-x/buildroot", architecture="x86_64", log=log, source_date=12)
@@ -33,7 +33,7 @@ def test_what_is_kept_is_the_buildroot_and_how_it_was_built(package: PackageRoom
     assert not kept.is_kept(tmp_path)
     kept.keep(tmp_path / "build-x")
     assert kept.is_kept(tmp_path)
-    assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == ["buildroot", "kept.json"]
+    assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == ["buildroot", "inputs", "kept.json"]
     found = kept.load(tmp_path)
     assert (found.root, found.spec, found.source_date) == (tmp_path / "kept/buildroot", "a.spec", 12)
     assert found.limits == package.limits

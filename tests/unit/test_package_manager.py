@@ -22,6 +22,7 @@ from hermetic_rpm.target.model import Repository, Target
 from stages.resolver.package_manager import (
     PackageManager,
     configuration,
+    download_command,
     escape,
     explain,
     install_command,
@@ -93,10 +94,19 @@ def test_what_dnf_would_read_otherwise_is_refused(requirement: str) -> None:
 @HARMLESS
 @pytest.mark.parametrize("flavour", ["dnf5", "dnf4"])
 def test_requirements_follow_the_end_of_options(flavour: str) -> None:
-    command = install_command(manager(flavour), target(), ("gcc", "make"))
-    assert command[-3:] == ("--", "gcc", "make")
-    assert "--allowerasing" in command
-    assert "--installroot=/buildroot" in command
+    for command in (download_command, install_command):
+        words = command(manager(flavour), target(), ("gcc", "make"))
+        assert words[-3:] == ("--", "gcc", "make")
+        assert "--allowerasing" in words
+        assert "--installroot=/buildroot" in words
+
+
+@pytest.mark.parametrize("flavour", ["dnf5", "dnf4"])
+def test_what_runs_scriptlets_asks_no_server_and_what_asks_runs_none(flavour: str) -> None:
+    download = set(download_command(manager(flavour), target(), ("gcc",)))
+    install = set(install_command(manager(flavour), target(), ("gcc",)))
+    assert download - install == {"--downloadonly"}
+    assert install - download == {"--cacheonly"}
 
 
 def test_the_configuration_names_every_address_in_order_and_nothing_of_the_image() -> None:

@@ -37,7 +37,7 @@ Max open files            20000                20000                files
 NAMESPACES = ("user", "mnt", "ipc", "uts", "net", "pid")
 STEPS = ("bind", "tmpfs", "overlay", "pivot_root", "chroot", "no privileges")
 TREE = {
-    "proc/self/status": "Name:\tpython3\nUid:\t0\t0\t0\t0\nCapEff:\t00000000800401fb\nNoNewPrivs:\t1\nSeccomp:\t2\n",
+    "proc/self/status": "Name:\tpython3\nUid:\t0\t0\t0\t0\nCapEff:\t00000000800400c2\nNoNewPrivs:\t1\nSeccomp:\t2\n",
     "proc/self/uid_map": "         0       1000          1\n         1     100000      65536\n",
     "proc/self/gid_map": "         0       1000          1\n         1     100000      65536\n",
     "proc/self/mountinfo": MOUNTS,
@@ -102,9 +102,9 @@ def test_what_the_documented_flags_give_is_well(tmp_path: Path) -> None:
         ({}, tried(("user", errno.EPERM), filtered=("unshare", "mount")), "user namespace", "seccomp=containers/"),
         ({}, tried(unshare="cannot change root filesystem propagation", filtered=("mount",)), "sandbox",
          "seccomp=containers/"),
-        ({"self_status": TREE["proc/self/status"].replace("800401fb", "80000080")},
+        ({"self_status": TREE["proc/self/status"].replace("800400c2", "80000080")},
          tried(unshare="failed to write /proc/16/uid_map"), "sandbox", "--cap-add=SETGID"),
-        ({"self_status": TREE["proc/self/status"].replace("800401fb", "800001fb")},
+        ({"self_status": TREE["proc/self/status"].replace("800400c2", "800000c2")},
          tried(("chroot", errno.EPERM), filtered=("chroot",)), "chroot", "--cap-add=SYS_CHROOT"),
         ({}, tried(("user", errno.EPERM)), "user namespace", "ask whoever runs the host"),
         ({}, tried(("user", errno.EINVAL)), "user namespace", "a kernel of 5.11"),
@@ -133,7 +133,7 @@ def test_an_overlay_is_nothing_that_a_stage_cannot_do_without(tmp_path: Path) ->
         ({"self_status": TREE["proc/self/status"].replace("Uid:\t0\t0", "Uid:\t9\t9")}, "user", REFUSED),
         ({"self_status": TREE["proc/self/status"].replace("Seccomp:\t2", "Seccomp:\t0")}, "seccomp filter", WARNING),
         ({"self_status": TREE["proc/self/status"].replace("Privs:\t1", "Privs:\t0")}, "no new privileges", WARNING),
-        ({"self_status": TREE["proc/self/status"].replace("0000800401fb", "01ffffffffff")}, "capabilities", WARNING),
+        ({"self_status": TREE["proc/self/status"].replace("0000800400c2", "01ffffffffff")}, "capabilities", WARNING),
         ({"uid_map": "0 1000 1\n"}, "ids", REFUSED),
         ({"mountinfo": MOUNTS.replace("/ ro,relatime - overlay", "/ rw,relatime - overlay")}, "read-only root",
          WARNING),
