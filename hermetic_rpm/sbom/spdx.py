@@ -29,7 +29,7 @@ def document(buildroot: Buildroot) -> dict[str, Any]:
         "creationInfo": {"created": CREATED, "creators": [TOOL]},
         "packages": [
             _root(buildroot),
-            *(_rpm(package) for package in buildroot.packages),
+            *(_rpm(package) for package in _rpms(buildroot)),
             _image(buildroot.image),
             *(() if buildroot.srpm is None else (_srpm(buildroot.srpm, SRPM),)),
             *(_srpm(source, _source(source)) for source in dict.fromkeys(_sources(buildroot))),
@@ -98,9 +98,13 @@ def _word(text: str) -> str:
     return f"{re.sub(r'[^A-Za-z0-9.-]', '-', text)}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
+def _rpms(buildroot: Buildroot) -> tuple[RpmComponent, ...]:
+    return (*buildroot.packages, *buildroot.tools)
+
+
 def _sources(buildroot: Buildroot) -> Iterator[SrpmComponent]:
     """The known source RPM of each package."""
-    return (package.source for package in buildroot.packages if package.source is not None)
+    return (package.source for package in _rpms(buildroot) if package.source is not None)
 
 
 def _declared(package: RpmComponent) -> str:
@@ -118,7 +122,7 @@ def _reference(text: str) -> str:
 def _extracted(buildroot: Buildroot) -> list[dict[str, str]]:
     """What the format wants to know of each licence outside the SPDX list: its text, which no lock has."""
     found: dict[str, str] = {}
-    for package in buildroot.packages:
+    for package in _rpms(buildroot):
         if package.expression is None:
             found |= {_reference(package.licence): package.licence} if package.licence else {}
         else:
@@ -162,9 +166,10 @@ def _relationships(buildroot: Buildroot) -> list[dict[str, str]]:
     if buildroot.srpm is not None:
         triples.append((ROOT, "BUILD_DEPENDENCY_OF", SRPM))
     triples += [(ROOT, "DEPENDS_ON", _identifier(package)) for package in buildroot.packages]
+    triples += [(_identifier(package), "BUILD_TOOL_OF", ROOT) for package in buildroot.tools]
     triples += [
         (_identifier(package), "GENERATED_FROM", _source(package.source))
-        for package in buildroot.packages
+        for package in _rpms(buildroot)
         if package.source is not None
     ]
     return [
