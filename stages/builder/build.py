@@ -11,12 +11,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hermetic_rpm import files, inputs, rpmfile
-from hermetic_rpm.buildroot import bootstrap, rpmbuild, sandbox
+from hermetic_rpm.buildroot import bootstrap, completion, rpmbuild, sandbox
 from hermetic_rpm.buildroot.bootstrap import Bootstrap
 from hermetic_rpm.buildroot.rpmbuild import PackageRoom
 from hermetic_rpm.buildroot.sandbox import Outcome
 from hermetic_rpm.edge import Report, expect_srpm
-from hermetic_rpm.errors import BuildFailed, BuildrootMismatch, NetworkPresent, RequirementNotLocked
+from hermetic_rpm.errors import (
+    BootstrapMismatch,
+    BuildFailed,
+    BuildrootMismatch,
+    NetworkPresent,
+    RequirementNotLocked,
+)
 from hermetic_rpm.image import unpack
 from hermetic_rpm.image.manifest import Image
 from hermetic_rpm.inputs import Input
@@ -112,6 +118,10 @@ def _build(
         unpacked.result()
     boot = Bootstrap(root=scratch / "bootstrap", buildroot=scratch / "buildroot", log=log.root)
     boot.buildroot.mkdir()
+    if lock.bootstrap_packages:
+        with log.phase("bootstrap"):
+            progress.say(f"{len(lock.bootstrap_packages)} locked packages complete the bootstrap")
+            complete_bootstrap(boot, lock, request.repository)
     with log.phase("buildroot"):
         progress.say(f"buildroot of {len(lock.packages)} locked packages")
         install(boot, lock, request.repository)
@@ -133,6 +143,15 @@ def _build(
         made = collect.results(boot.buildroot, request.output)
     report.outputs = outputs_of(request.output, [*made, *(request.output / name for name in logs.NAMES)])
     report.summary = f"built {len(made)} packages in {request.output}: {', '.join(path.name for path in made)}"
+
+
+def complete_bootstrap(boot: Bootstrap, lock: Lock, repository: Path) -> None:
+    """Install what the image lacked and compare what rpm then lists anew; raises `BootstrapMismatch`."""
+    locked = tuple(package.rpm for package in lock.bootstrap_packages)
+    added = completion.complete(boot, repository, [package.file_name for package in lock.bootstrap_packages])
+    wrong = installed_differences(locked, added)
+    if wrong:
+        raise BootstrapMismatch("\n".join(("The completed bootstrap is not what was locked:", *wrong[:20])))
 
 
 def install_command(lock: Lock) -> tuple[str, ...]:
