@@ -29,7 +29,7 @@ MINIMAL_GROUP = (
 
 WANTED = (
     *(name for name in MINIMAL_GROUP if not name.startswith("demo-")),
-    "autoconf", "automake", "base-passwd", "bison", "cmake", "ed", "flex", "gettext", "help2man", "less",
+    "autoconf", "automake", "base-passwd", "bison", "cmake", "dnf", "ed", "flex", "gettext", "help2man", "less",
     "libbz2-dev", "libcap-dev", "libcap2-bin", "libexpat1-dev", "libtool", "m4", "ncurses-base", "ncurses-bin",
     "ninja-build", "perl", "pkgconf", "procps", "python3", "python3-build", "python3-dev", "python3-installer",
     "python3-setuptools", "python3-wheel", "zlib1g-dev",
@@ -37,10 +37,12 @@ WANTED = (
 """Debian packages to repackage; what they depend on comes along."""
 
 LEFT_OUT = frozenset(
-    {"base-files", "base-passwd", "cdebconf", "dash", "debconf", "debconf-2.0", "dpkg", "dpkg-dev", "gdb",
-     "init-system-helpers", "install-info", "libdebconfclient0", "media-types", "sensible-utils"}
+    {"adduser", "base-files", "base-passwd", "cdebconf", "dash", "debconf", "debconf-2.0", "dirmngr", "dpkg",
+     "dpkg-dev", "gdb", "gnupg", "gnupg-l10n", "gpg-agent", "gpgsm", "init-system-helpers", "install-info",
+     "libdebconfclient0", "libksba8", "media-types", "pinentry-curses", "sensible-utils", "sqlite3"}
 )  # fmt: skip
-"""Packages that only Debian's maintainer scripts need, or that ours replace; dependencies on them are dropped."""
+"""Packages that only Debian's maintainer scripts need, that ours replace, or that dnf needs no part of;
+dependencies on them are dropped."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,6 +61,7 @@ AMENDMENTS: dict[str, Amendment] = {
     "cmake": Amendment(requires=("cmake-rpm-macros",)),
     "coreutils": Amendment(provides=("/bin/mkdir", "/bin/rm", "/bin/ls", "/bin/true")),
     "debianutils": Amendment(links=(("/usr/bin/which", "which.debianutils"),), provides=("which",)),
+    "dnf": Amendment(links=(("/usr/bin/yum", "dnf-3"),)),
     "g++": Amendment(links=(("/usr/bin/c++", "g++"),), provides=("gcc-c++",)),
     "gawk": Amendment(links=(("/usr/bin/awk", "gawk"), ("/usr/bin/nawk", "gawk"))),
     "gcc": Amendment(links=(("/usr/bin/cc", "gcc"),)),
@@ -75,6 +78,7 @@ AMENDMENTS: dict[str, Amendment] = {
     "perl": Amendment(provides=("perl-interpreter", "perl(strict)", "perl(warnings)", "perl(ExtUtils::MakeMaker)")),
     "procps": Amendment(provides=("procps-ng",)),
     "python3-dev": Amendment(provides=("python3-devel",), requires=("python3-rpm-macros",)),
+    "python3-gpg": Amendment(requires=("gpg",)),
     "rpm": Amendment(provides=("rpm-build",)),
     "xz-utils": Amendment(provides=("xz",)),
     "zlib1g-dev": Amendment(provides=("zlib-devel",)),

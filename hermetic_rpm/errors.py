@@ -162,10 +162,24 @@ class SourceUnknown(HermeticError):
 
 
 class PackageManagerMissing(HermeticError):
-    """The bootstrap image holds no package manager that the target can use."""
+    """The bootstrap image holds no package manager that the target can use, nor an rpm that could install one."""
 
     exit_code = 36
-    default_solution = "Choose a bootstrap image with dnf5 or dnf 4 in it."
+    default_solution = "Choose a bootstrap image with dnf5 or dnf 4 in it, or at least with rpm and rpmdb."
+
+
+class BootstrapIncomplete(HermeticError):
+    """The package manager that the bootstrap image lacks cannot be installed into it."""
+
+    exit_code = 37
+    default_solution = "Choose an image that has it, another package_manager in the target, or add its repository."
+
+
+class BootstrapMismatch(HermeticError):
+    """The bootstrap image, completed with the locked packages, holds something else than was locked."""
+
+    exit_code = 38
+    default_solution = "Resolve again: the lock belongs to another image, or to another rpm in it."
 
 
 # -- lockfile and images ------------------------------------------------------------------

@@ -111,9 +111,8 @@ def installed(bootstrap: Bootstrap) -> tuple[InstalledRow, ...]:
     return lockfile.installed_rows(query(bootstrap, ("rpm", "-qa", "--root", BUILDROOT, "--qf", lockfile.QUERY_FORMAT)))
 
 
-def has_program(bootstrap: Bootstrap, name: str) -> bool:
-    """Whether the bootstrap holds the program."""
-    argv = ("sh", "-c", f"command -v {name}")
+def version(bootstrap: Bootstrap, program: str) -> str:
+    """What a program of the bootstrap answers to ``--version``; nothing if it is missing or broken."""
     probe = replace(room(bootstrap), mounts=sandbox.system_mounts())
-    done = sandbox.run(probe, argv)
-    return done.returncode == 0
+    done = sandbox.run(probe, (program, "--version"))
+    return done.stdout if done.returncode == 0 else ""

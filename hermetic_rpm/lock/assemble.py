@@ -11,6 +11,7 @@ from hermetic_rpm.image.manifest import Image
 from hermetic_rpm.lock import join, lockfile, sidecar
 from hermetic_rpm.lock.lockfile import InstalledRow
 from hermetic_rpm.lock.model import (
+    BootstrapPackage,
     BuildConfig,
     ImageSource,
     KeyFile,
@@ -41,17 +42,21 @@ def documents(
     edges: RequirementEdges | None = None,
     metadata: tuple[MetadataFile, ...] = (),
     sources: tuple[SourceRpm, ...] | None = None,
+    bootstrap_packages: tuple[tuple[InstalledRow, RpmSource], ...] = (),
 ) -> tuple[bytes, bytes]:
-    """The bytes of the lockfile and of the sidecar bound to it; the same input gives the same bytes: pure."""
+    """The bytes of the lockfile and of the sidecar bound to it; the same input gives the same bytes: pure.
+
+    ``bootstrap_packages`` are what was installed into an image that was not ready.
+    """
     base_urls = {repository.id: repository.baseurl[0] for repository in target.repositories}
     lock_bytes = lockfile.render(
         Lockfile(
             rpms=tuple(
-                lockfile.locked_rpm(row, url=canonical_url(base_urls[origin.repository], origin.location))
+                lockfile.locked_rpm(row, url=sidecar.canonical_url(base_urls[origin.repository], origin.location))
                 for row, origin in zip(rows, origins, strict=True)
             ),
             bootstrap=image.identity,
-            config=_config(target),
+            config=_config(target, ready=not bootstrap_packages),
         )
     )
     beside = Sidecar(
@@ -73,6 +78,13 @@ def documents(
         edges=edges,
         metadata=metadata,
         sources=sources,
+        bootstrap_packages=tuple(
+            BootstrapPackage(
+                rpm=lockfile.locked_rpm(row, url=sidecar.canonical_url(base_urls[origin.repository], origin.location)),
+                source=origin,
+            )
+            for row, origin in bootstrap_packages
+        ),
     )  # fmt: skip
     return lock_bytes, sidecar.render(beside)
 
@@ -88,19 +100,14 @@ def locked_srpm(path: Path) -> LockedSrpm:
     return LockedSrpm(name=path.name, sha256=sha256_of(path), size=path.stat().st_size)
 
 
-def canonical_url(base_url: str, location: str) -> str:
-    """The package's address below the target's first base URL, whichever mirror served it."""
-    return f"{base_url.rstrip('/')}/{location}"
-
-
-def _config(target: Target) -> BuildConfig:
+def _config(target: Target, *, ready: bool) -> BuildConfig:
     return BuildConfig(
         target_arch=target.architecture,
         legal_host_arches=target.legal_host_arches,
         dist=target.dist,
         package_manager=target.package_manager,
         bootstrap_image=target.image_reference,
-        bootstrap_image_ready=True,
+        bootstrap_image_ready=ready,
         macros=target.macros,
     )
 
@@ -108,7 +115,9 @@ def _config(target: Target) -> BuildConfig:
 def write(directory: Path, documents: tuple[bytes, bytes], keys: tuple[Key, ...]) -> None:
     """Keys first, then the lockfile, then the sidecar that binds them; what a reader would refuse is not written."""
     lock_bytes, sidecar_bytes = documents
-    join.packages(lockfile.parse(lock_bytes), sidecar.parse(sidecar_bytes))
+    beside = sidecar.parse(sidecar_bytes)
+    join.packages(lockfile.parse(lock_bytes), beside)
+    join.bootstrap_packages(beside)
     kept = directory / sidecar.KEYS_DIRECTORY
     with writing_errors(kept):
         kept.mkdir()

@@ -18,7 +18,7 @@ from hermetic_rpm.errors import HermeticError, LockInvalid, LockMismatch
 from hermetic_rpm.files import sha256_of
 from hermetic_rpm.lock import join, lockfile
 from hermetic_rpm.lock.model import Lock
-from hermetic_rpm.lock.sidecar import KEYS_DIRECTORY, PARTS_OF_REPOSITORIES, SIDECAR_NAME, inner_problems
+from hermetic_rpm.lock.sidecar import BOOTSTRAP, KEYS_DIRECTORY, PARTS_OF_REPOSITORIES, SIDECAR_NAME, inner_problems
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,7 +118,8 @@ def _file_names(document: Document, field: str, *path: str) -> Iterator[Problem]
 
 
 def _sidecar_problems(sidecar: Document) -> Iterator[Problem]:
-    yield from _file_names(sidecar, "location", "rpms")
+    for part in ("rpms", BOOTSTRAP):
+        yield from _file_names(sidecar, "location", part)
     repositories = [(i, str(row.get("id"))) for i, row in _rows(sidecar.data, "repositories")]
     yield from _repeated(sidecar, "repositories", repositories)
     yield from _repeated(sidecar, "keys", [(i, str(row.get("path"))) for i, row in _rows(sidecar.data, "keys")])
@@ -160,6 +161,8 @@ def _binding_problems(locked: Document, sidecar: Document) -> Iterator[Problem]:
     image, pulled = _at(sidecar.data, "image", "manifest", "digest"), _at(locked.data, "bootstrap", "pull_digest")
     if isinstance(image, str) and isinstance(pulled, str) and image != pulled:
         yield _mismatch(sidecar, "image.manifest.digest", f"{image} is another image than the lockfile's {pulled}")
+    if _rows(sidecar.data, BOOTSTRAP) and _at(locked.data, "config", "bootstrap_image_ready") is True:
+        yield _mismatch(sidecar, BOOTSTRAP, "completes an image which the lockfile calls ready")
 
 
 def _mismatch(document: Document, path: str, what: str) -> Problem:

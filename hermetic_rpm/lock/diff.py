@@ -201,6 +201,8 @@ def _sidecar_settings(sidecar: Sidecar) -> Iterator[tuple[str, str]]:
     for repository in sidecar.repositories:
         yield f"repositories[{repository.id}].base_urls", ", ".join(repository.base_urls)
         yield f"repositories[{repository.id}].gpgcheck", "true" if repository.gpgcheck else "false"
+    for package in sidecar.bootstrap_packages:
+        yield f"bootstrap_packages[{package.rpm.nevra}]", f"sha256:{package.source.sha256}"
     for file in sidecar.metadata:
         yield f"metadata[{file.kind} of {file.repository}]", f"sha256:{file.sha256}"
     yield from ((f"keys[{key.path}]", f"sha256:{key.sha256}") for key in sidecar.keys)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
@@ -12,7 +13,10 @@ from hermetic_rpm.document import read_bytes
 from hermetic_rpm.errors import LockInvalid, LockMismatch
 from hermetic_rpm.files import is_safe_name
 from hermetic_rpm.lock import lockfile, sidecar
-from hermetic_rpm.lock.model import Lock, LockedRpm, Lockfile, Package, Sidecar
+from hermetic_rpm.lock.model import Lock, LockedRpm, Lockfile, Package, RpmSource, Sidecar
+
+BOOTSTRAP = "bootstrap-packages"
+"""The directory in the offline repository for the packages that complete the bootstrap image."""
 
 
 def load(path: Path) -> Lock:
@@ -34,6 +38,7 @@ def load(path: Path) -> Lock:
     return Lock(
         lockfile=locked, sidecar=beside, packages=packages(locked, beside),
         lockfile_sha256=lockfile.sha256(lock_bytes), sidecar_sha256=lockfile.sha256(sidecar_bytes),
+        bootstrap_packages=bootstrap_packages(beside),
     )  # fmt: skip
 
 
@@ -61,6 +66,8 @@ def _check_binding(locked: Lockfile, locked_sha256: str, beside: Sidecar, path: 
         raise LockMismatch(f"{path} describes {len(beside.rpms)} packages, the lockfile {len(locked.rpms)}.")
     if beside.image.manifest.digest != locked.bootstrap.pull_digest:
         raise LockMismatch(f"{path} describes the image {beside.image.manifest.digest}, the lockfile another.")
+    if beside.bootstrap_packages and locked.config.bootstrap_image_ready:
+        raise LockMismatch(f"{path} completes an image which the lockfile calls ready.")
 
 
 def packages(locked: Lockfile, beside: Sidecar | None) -> tuple[Package, ...]:
@@ -70,20 +77,31 @@ def packages(locked: Lockfile, beside: Sidecar | None) -> tuple[Package, ...]:
     apart by the start of their sha256 or sigmd5.
     """
     sources = beside.rpms if beside is not None else (None,) * len(locked.rpms)
+    return _named(tuple(zip(locked.rpms, sources, strict=True)))
+
+
+def bootstrap_packages(beside: Sidecar) -> tuple[Package, ...]:
+    """The packages that complete the bootstrap; their files have a directory of their own.
+
+    So none of them is a package of the offline repository to a package manager that reads it.
+    """
+    found = _named(tuple((package.rpm, package.source) for package in beside.bootstrap_packages))
+    return tuple(replace(package, file_name=f"{BOOTSTRAP}/{package.file_name}") for package in found)
+
+
+def _named(packages: tuple[tuple[LockedRpm, RpmSource | None], ...]) -> tuple[Package, ...]:
     names = [
-        _file_name(rpm, source.location if source is not None else urlsplit(rpm.url).path)
-        for rpm, source in zip(locked.rpms, sources, strict=True)
+        _file_name(rpm, source.location if source is not None else urlsplit(rpm.url).path) for rpm, source in packages
     ]
     doubles = {name for name, count in Counter(names).items() if count > 1}
     names = [
-        f"{rpm.sigmd5[:12]}-{name}" if name in doubles else name for rpm, name in zip(locked.rpms, names, strict=True)
+        f"{rpm.sigmd5[:12]}-{name}" if name in doubles else name for (rpm, _), name in zip(packages, names, strict=True)
     ]
     if len(set(names)) != len(names):
         shared = next(name for name in names if names.count(name) > 1)
         raise LockInvalid(f"Two packages of the lock would both be the file {shared}.")
     return tuple(
-        Package(rpm=rpm, source=source, file_name=name)
-        for rpm, source, name in zip(locked.rpms, sources, names, strict=True)
+        Package(rpm=rpm, source=source, file_name=name) for (rpm, source), name in zip(packages, names, strict=True)
     )
 
 

@@ -108,6 +108,14 @@ class RpmSource:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class BootstrapPackage:
+    """An RPM that completes a bootstrap image which is not ready; its ``url`` follows from its source."""
+
+    rpm: LockedRpm
+    source: RpmSource
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class MetadataFile:
     """A file that a repository's index names beside packages: its ``kind`` is ``group`` (comps) or ``modules``."""
 
@@ -185,6 +193,7 @@ class Sidecar:
     """``buildroot_lock.sources.json``: ``rpms`` is parallel to the lockfile's rows.
 
     ``edges`` and ``sources`` are None in a sidecar of a version that did not have them.
+    ``bootstrap_packages`` complete the image; there are none where it was ready.
     """
 
     lockfile_sha256: str
@@ -199,6 +208,7 @@ class Sidecar:
     edges: RequirementEdges | None = None
     metadata: tuple[MetadataFile, ...] = ()
     sources: tuple[SourceRpm, ...] | None = None
+    bootstrap_packages: tuple[BootstrapPackage, ...] = ()
 
     def repository(self, repository_id: str) -> RepositorySource:
         """The repository of that id; KeyError if there is none (validation holds that there is)."""
@@ -216,10 +226,19 @@ class Package:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lock:
-    """Lockfile and sidecar joined, and the sha256 of each file."""
+    """Lockfile and sidecar joined, and the sha256 of each file.
+
+    ``packages`` are those of the buildroot, ``bootstrap_packages`` what its bootstrap image lacked.
+    """
 
     lockfile: Lockfile
     sidecar: Sidecar | None
     packages: tuple[Package, ...]
     lockfile_sha256: str
     sidecar_sha256: str | None
+    bootstrap_packages: tuple[Package, ...] = ()
+
+    @property
+    def every_package(self) -> tuple[Package, ...]:
+        """The packages of the buildroot, then those of the bootstrap."""
+        return (*self.packages, *self.bootstrap_packages)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from hermetic_rpm.document import read_bytes
 from hermetic_rpm.errors import RepositoryAltered
@@ -70,6 +70,5 @@ def _is_sound(path: Path, listed: frozenset[str]) -> bool:
 def expected_names(lock: Lock) -> frozenset[str]:
     """The names directly below the repository; an image lies in a directory of its registry's name."""
     image = image_directory(lock.lockfile.config.bootstrap_image, lock.lockfile.bootstrap.pull_digest)
-    return frozenset(
-        (*(package.file_name for package in lock.packages), image.parts[0], REPODATA, KEYS, *SBOMS, RESULT_NAME, MADE)
-    )
+    packages = (PurePath(package.file_name).parts[0] for package in lock.every_package)
+    return frozenset((*packages, image.parts[0], REPODATA, KEYS, *SBOMS, RESULT_NAME, MADE))

@@ -18,6 +18,7 @@ from hermetic_rpm.files import sha256_of
 from hermetic_rpm.image import layout, manifest
 from hermetic_rpm.image.manifest import Image
 from hermetic_rpm.lock.compare import differences
+from hermetic_rpm.lock.join import BOOTSTRAP
 from hermetic_rpm.lock.model import Lock
 from hermetic_rpm.lock.offline import KEYS, METADATA_KINDS, REPODATA, expected_names, is_plain, read_repodata
 from hermetic_rpm.made import MADE
@@ -50,10 +51,11 @@ def check_files(lock: Lock, directory: Path) -> None:
         present = frozenset(os.listdir(directory))  # noqa: PTH208 - names, not paths
     except OSError as error:
         raise RepositoryIncomplete(f"The offline repository {directory} cannot be read: {error.strerror}.") from error
-    packages = frozenset(package.file_name for package in lock.packages)
+    present |= {f"{BOOTSTRAP}/{path.name}" for path in _entries(directory / BOOTSTRAP)}
+    packages = frozenset(package.file_name for package in lock.every_package)
     if missing := sorted(packages - present):
         raise RepositoryIncomplete(f"{directory} lacks {_some(missing)}.")
-    if extra := sorted(present - expected_names(lock)):
+    if extra := sorted(present - expected_names(lock) - packages):
         raise RepositoryExtraFile(f"{directory} holds {_some(extra)}, which the lockfile does not name.")
     if strays := _strays(lock, directory):
         raise RepositoryExtraFile(f"{directory} holds {_some(strays)}, which no fetcher put there.")
@@ -97,7 +99,7 @@ def _entries(directory: Path) -> tuple[Path, ...]:
 
 def _altered(lock: Lock, directory: Path) -> tuple[str, ...]:
     """The packages whose bytes are not the locked ones (without a sidecar: whose headers are not)."""
-    paths = {package: directory / package.file_name for package in lock.packages}
+    paths = {package: directory / package.file_name for package in lock.every_package}
     odd = [name.name for name in paths.values() if not stat.S_ISREG(name.lstat().st_mode)]
     if odd:
         return tuple(f"{name} is no regular file" for name in odd)

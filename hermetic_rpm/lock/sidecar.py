@@ -11,9 +11,11 @@ from hermetic_rpm.errors import LockInvalid
 from hermetic_rpm.files import canonical_json
 from hermetic_rpm.lock.model import (
     Blob,
+    BootstrapPackage,
     BuildrootEntry,
     ImageSource,
     KeyFile,
+    LockedRpm,
     LockedSrpm,
     MetadataFile,
     RepositorySource,
@@ -27,8 +29,14 @@ from hermetic_rpm.lock.model import (
 
 SIDECAR_NAME = "buildroot_lock.sources.json"
 KEYS_DIRECTORY = "keys"
-SCHEMA_VERSION = "1.2.0"
-"""What is written; read too are 1.1.0, which had no metadata and sources, and 1.0.0, which had no edges either."""
+SCHEMA_VERSION = "1.3.0"
+"""What is written.
+
+Read too are 1.2.0, which had no packages of the bootstrap, 1.1.0, which had no metadata and sources either, and
+1.0.0, which had no edges.
+"""
+
+BOOTSTRAP = "bootstrap_packages"
 
 
 def render(sidecar: Sidecar) -> bytes:
@@ -51,13 +59,8 @@ def render(sidecar: Sidecar) -> bytes:
             for repository in sidecar.repositories
         ],
         "keys": [{"path": key.path, "sha256": key.sha256} for key in sidecar.keys],
-        "rpms": [
-            {
-                "sha256": rpm.sha256, "size": rpm.size, "repository": rpm.repository, "location": rpm.location,
-                "key": rpm.key, "source": rpm.source,
-            }
-            for rpm in sidecar.rpms
-        ],
+        "rpms": [dataclasses.asdict(rpm) for rpm in sidecar.rpms],
+        **_bootstrap_document(sidecar.bootstrap_packages),
         "metadata": [dataclasses.asdict(file) for file in sidecar.metadata],
         **({} if sidecar.sources is None else {"sources": [dataclasses.asdict(entry) for entry in sidecar.sources]}),
         "requirements": {
@@ -67,6 +70,13 @@ def render(sidecar: Sidecar) -> bytes:
         },
     }  # fmt: skip
     return canonical_json(document).encode()
+
+
+def _bootstrap_document(packages: tuple[BootstrapPackage, ...]) -> dict[str, Any]:
+    rows = [{**dataclasses.asdict(package.rpm), **dataclasses.asdict(package.source)} for package in packages]
+    for row in rows:
+        del row["url"]
+    return {BOOTSTRAP: rows} if rows else {}
 
 
 def _blob_document(blob: Blob) -> dict[str, str | int]:
@@ -115,7 +125,24 @@ def parse(content: bytes, name: str = SIDECAR_NAME) -> Sidecar:
         edges=_edges(data),
         metadata=tuple(MetadataFile(**entry) for entry in data.get("metadata", ())),
         sources=tuple(SourceRpm(**entry) for entry in data["sources"]) if "sources" in data else None,
+        bootstrap_packages=_bootstrap_packages(data, {entry.id: entry.base_urls[0] for entry in repositories}),
     )
+
+
+def canonical_url(base_url: str, location: str) -> str:
+    """The package's address below the target's first base URL, whichever mirror served it."""
+    return f"{base_url.rstrip('/')}/{location}"
+
+
+def _bootstrap_packages(data: Any, base_urls: dict[str, str]) -> tuple[BootstrapPackage, ...]:
+    facts = {field.name for field in dataclasses.fields(RpmSource)}
+    found = []
+    for entry in data.get(BOOTSTRAP, ()):
+        source = RpmSource(**{name: value for name, value in entry.items() if name in facts})
+        row = {name: value for name, value in entry.items() if name not in facts}
+        url = canonical_url(base_urls[source.repository], source.location)
+        found.append(BootstrapPackage(rpm=LockedRpm(**row, url=url), source=source))
+    return tuple(found)
 
 
 def _edges(data: Any) -> RequirementEdges | None:
@@ -134,7 +161,7 @@ def _rows(text: str) -> Rows:
     return tuple(map(int, text.split()))
 
 
-PARTS_OF_REPOSITORIES = ("rpms", "metadata", "sources")
+PARTS_OF_REPOSITORIES = ("rpms", BOOTSTRAP, "metadata", "sources")
 """The lists whose entries name a repository."""
 
 
@@ -153,7 +180,13 @@ def inner_problems(data: Any) -> tuple[str, ...]:
 
 def _double_problems(data: Any) -> Iterator[str]:
     files = [f"{entry['kind']} of {entry['repository']}" for entry in data.get("metadata", ())]
-    for part, names in (("metadata", files), ("sources", [entry["name"] for entry in data.get("sources", ())])):
+    sources = [entry["name"] for entry in data.get("sources", ())]
+    bootstrap = [
+        # To rpm, no epoch is epoch 0.
+        f"{entry['name']}-{entry['epoch'] or '0'}:{entry['version']}-{entry['release']}.{entry['arch']}"
+        for entry in data.get(BOOTSTRAP, ())
+    ]
+    for part, names in (("metadata", files), ("sources", sources), (BOOTSTRAP, bootstrap)):
         seen: dict[str, int] = {}
         for index, name in enumerate(names):
             if (first := seen.setdefault(name, index)) != index:
@@ -161,7 +194,7 @@ def _double_problems(data: Any) -> Iterator[str]:
 
 
 def _source_problems(data: Any) -> Iterator[str]:
-    wanted = {rpm.get("source") for rpm in data["rpms"]}
+    wanted = {rpm.get("source") for rpm in (*data["rpms"], *data.get(BOOTSTRAP, ()))}
     for index, entry in enumerate(data.get("sources", ())):
         if entry["name"] not in wanted:
             yield f"sources[{index}]: no package was built from {entry['name']}"

@@ -66,7 +66,7 @@ def _origins(policy: Policy, lock: Lock, given: Circumstances) -> Iterator[Viola
                 yield Violation(
                     rule="origins", subject=f"repository {repository.id}", text=f"{url} is not allowed"
                 )  # fmt: skip
-    for package in lock.packages:
+    for package in lock.every_package:
         url = package.rpm.url
         if not places.is_below(url, policy.origins):
             directory = url.rpartition("/")[0]
@@ -104,7 +104,7 @@ def _keys(policy: Policy, lock: Lock, given: Circumstances) -> Iterator[Violatio
         for text in _certificate_problems(policy.signing_keys, certificate):
             yield Violation(rule="signing_keys", subject=certificate.path, text=text)
     unchecked = frozenset(repository.id for repository in lock.sidecar.repositories if not repository.gpgcheck)
-    for package in lock.packages:
+    for package in lock.every_package:
         if (problem := _signature_problem(policy.signing_keys, package.source, unchecked)) is not None:
             yield Violation(rule="signing_keys", subject=package.rpm.nevra, text=problem)
 
@@ -136,9 +136,9 @@ def _is_key(issuer: str, fingerprint: str) -> bool:
 def _licences(policy: Policy, lock: Lock) -> Iterator[Violation]:
     if policy.licences is None:
         return
-    texts = {package.rpm.license for package in lock.packages}
+    texts = {package.rpm.license for package in lock.every_package}
     problems = {text: licence_problem(policy.licences, text) for text in texts}
-    for package in lock.packages:
+    for package in lock.every_package:
         if (problem := problems[package.rpm.license]) is not None:
             yield Violation(rule="licences", subject=package.rpm.nevra, text=problem)
 
@@ -177,7 +177,7 @@ def _matches(name: str, globs: tuple[str, ...]) -> bool:
 
 
 def _denied(policy: Policy, lock: Lock) -> Iterator[Violation]:
-    for package in lock.packages:
+    for package in lock.every_package:
         for rule in policy.denied:
             if is_denied(rule, package.rpm):
                 which = f"{rule.package} {rule.written}".strip()

@@ -104,6 +104,8 @@ def export_command(voice: Progress, path: Path, style: str, output: Path | None)
     local = sum(not package.rpm.url.startswith(("http://", "https://")) for package in found.packages)
     if local:
         voice.warn(f"{_counted(local, 'package')} with another address than http(s), where Hermeto does not fetch")
+    if found.bootstrap_packages:
+        voice.warn("the packages that complete the bootstrap image are left out: no import could tell which they are")
     if output is None:
         click.echo(text, nl=False)
     else:

@@ -16,7 +16,13 @@ from hermetic_rpm.units import size
 
 LONGEST_VALUE = 300
 EQUAL = "The locks are equal."
-_SECTIONS = {"requirements": "requirements", "bootstrap": "image", "image": "image", "config": "config"}
+_SECTIONS = {
+    "requirements": "requirements",
+    "bootstrap": "image",
+    "bootstrap_packages": "image",
+    "image": "image",
+    "config": "config",
+}
 """The section for each part of a lock."""
 OTHER = "sources"
 _SPECIAL = str.maketrans({"`": "'", "|": "\N{BROKEN BAR}"})
@@ -117,7 +123,7 @@ def _sections(found: Difference) -> Iterator[tuple[str, tuple[Row, ...]]]:
 def _setting_sections(settings: tuple[Setting, ...]) -> dict[str, list[Row]]:
     sections: dict[str, list[Row]] = {title: [] for title in dict.fromkeys((*_SECTIONS.values(), OTHER))}
     for setting in settings:
-        part = setting.place.partition(".")[0]
+        part = setting.place.partition("[")[0].partition(".")[0]
         name = setting.place.partition("[")[0] if part == "requirements" else setting.place
         before, after = ("(none)" if value is None else value for value in (setting.before, setting.after))
         sections[_SECTIONS.get(part, OTHER)].append(Row(name=name, arch="", before=before, after=after))

@@ -60,6 +60,8 @@ def _totals(lock: Lock) -> Iterator[str]:
     if facts["unsigned"]:
         parts.append(f"not signed: {facts['unsigned']}")
     yield "; ".join(parts)
+    if lock.bootstrap_packages:
+        yield f"for the bootstrap image: {facts['bootstrap_packages']} more, {size(facts['bootstrap_size'])}"
     if lock.sidecar is not None:
         yield f"for {printable(lock.sidecar.srpm.name)} on {printable(lock.sidecar.target.name)}"
     else:
@@ -80,6 +82,8 @@ def totals(lock: Lock) -> dict[str, Any]:
         "repositories": sorted({source.repository for source in sources}),
         "keys": sorted({found for found in keys if found is not None}),
         "unsigned": keys.count(None),
+        "bootstrap_packages": len(lock.bootstrap_packages),
+        "bootstrap_size": sum(package.source.size for package in lock.bootstrap_packages if package.source is not None),
     }
 
 
@@ -89,5 +93,6 @@ def document(lock: Lock) -> dict[str, Any]:
         "lockfile_sha256": lock.lockfile_sha256,
         "sidecar_sha256": lock.sidecar_sha256,
         "packages": [as_json(package) for package in by_name(lock)],
+        "bootstrap_packages": [as_json(package) for package in lock.bootstrap_packages],
         "totals": totals(lock),
     }

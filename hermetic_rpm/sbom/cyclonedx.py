@@ -18,7 +18,7 @@ def document(buildroot: Buildroot) -> dict[str, Any]:
     return {
         **_document(buildroot.uuid, "pre-build", subject),
         "components": [
-            *(_rpm(package) for package in buildroot.packages),
+            *(_rpm(package) for package in (*buildroot.packages, *buildroot.tools)),
             _image(buildroot.image),
             *(() if buildroot.srpm is None else ({"bom-ref": buildroot.srpm.purl, **_srpm(buildroot.srpm)},)),
         ],
@@ -145,10 +145,15 @@ def _properties(facts: Mapping[str, str | None]) -> list[dict[str, str]]:
 
 
 def _dependencies(buildroot: Buildroot) -> list[dict[str, Any]]:
-    """What the source RPM needs to be built is the buildroot; what that needs is everything in it."""
-    inside = sorted((*(package.purl for package in buildroot.packages), buildroot.image.purl))
+    """What the source RPM needs to be built is the buildroot; what that needs is everything in it.
+
+    What completes the bootstrap image only the image needs.
+    """
+    inside = sorted(package.purl for package in buildroot.packages)
+    tools = sorted(package.purl for package in buildroot.tools)
     return [
-        {"ref": ROOT, "dependsOn": inside},
+        {"ref": ROOT, "dependsOn": sorted((*inside, buildroot.image.purl))},
+        {"ref": buildroot.image.purl, **({"dependsOn": tools} if tools else {})},
         *(() if buildroot.srpm is None else ({"ref": buildroot.srpm.purl, "dependsOn": [ROOT]},)),
-        *({"ref": ref} for ref in inside),
+        *({"ref": ref} for ref in (*inside, *tools)),
     ]

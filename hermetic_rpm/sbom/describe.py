@@ -26,12 +26,16 @@ def describe(lock: Lock) -> Buildroot:
     srpm = None if sidecar is None else _srpm(sidecar.srpm.name, sidecar.srpm.sha256, distro)
     known = () if sidecar is None else sidecar.sources or ()
     sources = {entry.name: _srpm(entry.name, entry.sha256, distro) for entry in known}
+    packages = tuple(_rpm(package, distro, sources) for package in lock.packages)
+    inside = {package.nevra for package in packages}
+    tools = tuple(_rpm(package, distro, sources) for package in lock.bootstrap_packages)
     return Buildroot(
         name="buildroot" if srpm is None else f"buildroot of {srpm.name}-{srpm.evr}",
         uuid=str(uuid.uuid5(NAMESPACE, identity)),
         lockfile_sha256=lock.lockfile_sha256,
         target=None if sidecar is None else sidecar.target.name,
-        packages=tuple(_rpm(package, distro, sources) for package in lock.packages),
+        packages=packages,
+        tools=tuple(tool for tool in tools if tool.nevra not in inside),
         image=_image(lock),
         srpm=srpm,
     )

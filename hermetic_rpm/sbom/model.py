@@ -60,6 +60,7 @@ class ImageComponent:
 class Buildroot:
     """A buildroot: its packages in the lock's order, its bootstrap image, what is built in it.
 
+    ``tools`` are the packages that complete the image and are not in the buildroot as well.
     ``uuid`` is the same for the same lock and the same version of this program.
     """
 
@@ -68,6 +69,7 @@ class Buildroot:
     lockfile_sha256: str
     target: str | None
     packages: tuple[RpmComponent, ...]
+    tools: tuple[RpmComponent, ...]
     image: ImageComponent
     srpm: SrpmComponent | None
 

@@ -25,12 +25,12 @@ def document(buildroot: Buildroot) -> dict[str, Any]:
         **_document(buildroot.name, buildroot.uuid),
         "packages": [
             _root(buildroot),
-            *(_rpm(package) for package in buildroot.packages),
+            *(_rpm(package) for package in _rpms(buildroot)),
             _image(buildroot.image),
             *(() if buildroot.srpm is None else (_srpm(buildroot.srpm, SRPM),)),
             *(_srpm(source, _source(source)) for source in dict.fromkeys(_sources(buildroot))),
         ],
-        "hasExtractedLicensingInfos": _extracted(buildroot.packages),
+        "hasExtractedLicensingInfos": _extracted(_rpms(buildroot)),
         "relationships": _relationships(buildroot),
     }
 
@@ -150,9 +150,13 @@ def _word(text: str) -> str:
     return f"{re.sub(r'[^A-Za-z0-9.-]', '-', text)}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
+def _rpms(buildroot: Buildroot) -> tuple[RpmComponent, ...]:
+    return (*buildroot.packages, *buildroot.tools)
+
+
 def _sources(buildroot: Buildroot) -> Iterator[SrpmComponent]:
     """The known source RPM of each package."""
-    return (package.source for package in buildroot.packages if package.source is not None)
+    return (package.source for package in _rpms(buildroot) if package.source is not None)
 
 
 def _declared(package: RpmComponent | BuiltRpm) -> str:
@@ -214,9 +218,10 @@ def _relationships(buildroot: Buildroot) -> list[dict[str, str]]:
     if buildroot.srpm is not None:
         triples.append((ROOT, "BUILD_DEPENDENCY_OF", SRPM))
     triples += [(ROOT, "DEPENDS_ON", _identifier(package)) for package in buildroot.packages]
+    triples += [(_identifier(package), "BUILD_TOOL_OF", ROOT) for package in buildroot.tools]
     triples += [
         (_identifier(package), "GENERATED_FROM", _source(package.source))
-        for package in buildroot.packages
+        for package in _rpms(buildroot)
         if package.source is not None
     ]
     return _told(triples)

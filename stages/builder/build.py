@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from hermetic_rpm import files, inputs, rpmfile
-from hermetic_rpm.buildroot import bootstrap, kept, limits, rpmbuild, sandbox
+from hermetic_rpm.buildroot import bootstrap, completion, kept, limits, rpmbuild, sandbox
 from hermetic_rpm.buildroot.bootstrap import Bootstrap
 from hermetic_rpm.buildroot.rpmbuild import PackageRoom
 from hermetic_rpm.buildroot.sandbox import Outcome
 from hermetic_rpm.edge import Report, expect_srpm
 from hermetic_rpm.errors import (
+    BootstrapMismatch,
     BuildFailed,
     BuildrootMismatch,
     HermeticError,
@@ -153,6 +154,10 @@ def _build(
         unpacked.result()
     boot = Bootstrap(root=scratch / "bootstrap", buildroot=scratch / "buildroot", log=log.root)
     boot.buildroot.mkdir()
+    if lock.bootstrap_packages:
+        with log.phase("bootstrap"):
+            progress.say(f"{len(lock.bootstrap_packages)} locked packages complete the bootstrap")
+            complete_bootstrap(boot, lock, request.repository)
     with log.phase("buildroot"):
         progress.say(f"buildroot of {len(lock.packages)} locked packages")
         inside = {"install": dict(install(boot, lock, request.repository, timeout=request.timeout).inside)}
@@ -188,6 +193,15 @@ def _build(
         request.output, [*known, *described, *(request.output / name for name in logs.NAMES)], known
     )
     report.summary = f"built {len(built)} packages in {request.output}: {', '.join(path.name for path in known)}"
+
+
+def complete_bootstrap(boot: Bootstrap, lock: Lock, repository: Path) -> None:
+    """Install what the image lacked and compare what rpm then lists anew; raises `BootstrapMismatch`."""
+    locked = tuple(package.rpm for package in lock.bootstrap_packages)
+    added = completion.complete(boot, repository, [package.file_name for package in lock.bootstrap_packages])
+    wrong = installed_differences(locked, added)
+    if wrong:
+        raise BootstrapMismatch("\n".join(("The completed bootstrap is not what was locked:", *wrong[:20])))
 
 
 def install_command(lock: Lock) -> tuple[str, ...]:

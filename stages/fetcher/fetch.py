@@ -13,6 +13,7 @@ from hermetic_rpm.errors import RepositoryExtraFile
 from hermetic_rpm.files import write_atomically, writing_errors
 from hermetic_rpm.image import copy
 from hermetic_rpm.lock import join
+from hermetic_rpm.lock.join import BOOTSTRAP
 from hermetic_rpm.lock.model import Lock
 from hermetic_rpm.lock.offline import KEYS, REPODATA, SBOMS, expected_names
 from hermetic_rpm.policy import gate
@@ -68,7 +69,7 @@ def fetch(request: Request, progress: Progress, report: Report) -> None:
         _remove_older(request.output, lock)
     with progress.phase("packages"):
         missing = packages.missing(request.output, lock)
-        progress.say(f"{len(lock.packages)} packages, {len(missing)} to fetch")
+        progress.say(f"{len(lock.every_package)} packages, {len(missing)} to fetch")
         packages.bring(supply, request.output, missing)
     with progress.phase("image"):
         directory = image.fetch(lock, locations, request.output, request.access, progress)
@@ -83,10 +84,10 @@ def fetch(request: Request, progress: Progress, report: Report) -> None:
     report.outputs = outputs_of(
         request.output,
         [path for path in _made(request.output, lock, directory) if path.is_file()],
-        {request.output / p.file_name: p.source.sha256 for p in lock.packages if p.source is not None},
+        {request.output / p.file_name: p.source.sha256 for p in lock.every_package if p.source is not None},
     )
     report.facts["sidecar"] = lock.sidecar is not None
-    report.summary = f"{len(lock.packages)} packages and the bootstrap image in {request.output}"
+    report.summary = f"{len(lock.every_package)} packages and the bootstrap image in {request.output}"
 
 
 def _pass_policy(request: Request, lock: Lock, progress: Progress, report: Report) -> Policy | None:
@@ -111,7 +112,7 @@ def _supply(
     named = (*request.allow_origins, *request.alternatives.named, *of_policy)
     allowed = origins.allowed_origins(lock, named)
     files = sources.index(request.alternatives.directories)
-    addresses = {package: sources.urls(lock, package, request.alternatives, files) for package in lock.packages}
+    addresses = {package: sources.urls(lock, package, request.alternatives, files) for package in lock.every_package}
     transport = Transport(
         allowed=allowed, access=access.read(request.access), idle_seconds=request.patience.idle_seconds
     )
@@ -144,6 +145,10 @@ def _remove_older(output: Path, lock: Lock) -> None:
         )
     made.note(output, expected | older)
     made.remove(output, extra)
+    bootstrap = output / BOOTSTRAP
+    if bootstrap.is_dir():
+        names = {Path(package.file_name).name for package in lock.bootstrap_packages}
+        made.remove(bootstrap, {path.name for path in bootstrap.iterdir()} - names)
 
 
 def _hand_on_keys(output: Path, keys: tuple[Path, ...]) -> None:
@@ -158,7 +163,7 @@ def _hand_on_keys(output: Path, keys: tuple[Path, ...]) -> None:
 
 def _made(output: Path, lock: Lock, image_directory: Path) -> list[Path]:
     return [
-        *(output / package.file_name for package in lock.packages),
+        *(output / package.file_name for package in lock.every_package),
         *(output / name for name in SBOMS),
         *sorted((output / REPODATA).iterdir()),
         *sorted(image_directory.iterdir()),

@@ -42,7 +42,7 @@ def missing(output: Path, lock: Lock) -> tuple[Package, ...]:
     """The packages that are not there with the locked bytes; without sha256 all are fetched again."""
     return tuple(
         package
-        for package in lock.packages
+        for package in lock.every_package
         if package.source is None or not is_file_with(output / package.file_name, package.source.sha256)
     )
 
@@ -56,10 +56,11 @@ def bring(supply: Supply, output: Path, wanted: Collection[Package]) -> None:
     waiting = output / INCOMPLETE
     with writing_errors(waiting):
         shutil.rmtree(waiting, ignore_errors=True)
-        waiting.mkdir()
+        for place in {waiting, *((waiting / package.file_name).parent for package in wanted)}:
+            place.mkdir(parents=True, exist_ok=True)
     try:
         paths = {package: waiting / package.file_name for package in wanted}
-        present = {package: output / package.file_name for package in supply.lock.packages if package not in paths}
+        present = {package: output / package.file_name for package in supply.lock.every_package if package not in paths}
         problems, failed = _arrive(supply, paths, present)
         sound = {package: path for package, path in paths.items() if package not in problems | failed}
         sync(sound.values())
@@ -68,7 +69,9 @@ def bring(supply: Supply, output: Path, wanted: Collection[Package]) -> None:
         _refuse(failed, problems)
         with writing_errors(output):
             for package, path in paths.items():
-                path.replace(output / package.file_name)
+                final = output / package.file_name
+                final.parent.mkdir(exist_ok=True)
+                path.replace(final)
     finally:
         shutil.rmtree(waiting, ignore_errors=True)
 

@@ -44,11 +44,13 @@ def check(lock: Lock, directory: Path, output: Path) -> None:
 def unknown(lock: Lock) -> tuple[str, ...]:
     """What keeps the source RPMs from being fetched, a line for each package or source RPM: pure."""
     if lock.sidecar is None or lock.sidecar.sources is None:
-        return tuple(f"  {package.rpm.nevra}: the lock has no sidecar of 1.2.0 or later" for package in lock.packages)
+        return tuple(
+            f"  {package.rpm.nevra}: the lock has no sidecar of 1.2.0 or later" for package in lock.every_package
+        )
     known = {entry.name for entry in _sources(lock)}
     found: list[str] = []
     missing: dict[str, list[str]] = {}
-    for package in lock.packages:
+    for package in lock.every_package:
         name = None if package.source is None else package.source.source
         if name is None:
             found.append(f"  {package.rpm.nevra}: its repository does not name its source RPM")

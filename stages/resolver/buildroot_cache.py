@@ -1,8 +1,9 @@
 """The minimal buildroot, kept as an archive: the next resolve for the same repositories starts from it.
 
-The key is the image's digest, the target's file and the checksum of each repository's
-``repomd.xml``: when one of them changes, so does the minimal buildroot.  Package code never
-sees the archive; an archive (unlike a tree) belongs to the user who ran the container.
+What completes a bootstrap image is kept the same way.  The key is the image's digest, the
+target's file and the checksum of each repository's ``repomd.xml``: when one of them changes, so
+does what is kept.  Package code never sees the archive; an archive (unlike a tree) belongs to
+the user who ran the container.
 """
 
 from __future__ import annotations
@@ -27,38 +28,39 @@ from hermetic_rpm.files import writing_errors
 from hermetic_rpm.image.manifest import Image
 from hermetic_rpm.target.model import Repository, Target
 
-KEPT = 4
+KEPT = 6
+MINIMAL, BOOTSTRAP = "minimal buildroot", "packages of the bootstrap"
 MAX_REPOMD_BYTES = 4 << 20
 TIMEOUT_SECONDS = 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Slot:
-    """The place in the cache for one minimal buildroot."""
+    """The place in the cache for one tree."""
 
     path: Path
 
-    def restore(self, buildroot: Path, scratch: Path) -> bool:
-        """Fill the empty ``buildroot``; False if there is no sound archive (a damaged one is removed)."""
+    def restore(self, tree: Path, scratch: Path) -> bool:
+        """Fill the empty ``tree``; False if there is no sound archive (a damaged one is removed)."""
         if not self.path.is_file():
             return False
         try:
-            archive.extract(self.path, buildroot, scratch)
+            archive.extract(self.path, tree, scratch)
         except CommandFailed:
             self.path.unlink(missing_ok=True)
-            shutil.rmtree(buildroot)
-            buildroot.mkdir()
+            shutil.rmtree(tree)
+            tree.mkdir()
             return False
         with writing_errors(self.path), contextlib.suppress(FileNotFoundError):  # others drop archives too
             os.utime(self.path)
         return True
 
-    def keep(self, buildroot: Path, scratch: Path) -> None:
-        """Archive ``buildroot``, and drop the archives that were not used for longest."""
+    def keep(self, tree: Path, scratch: Path) -> None:
+        """Archive ``tree``, and drop the archives that were not used for longest."""
         with writing_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with cache_store.writing(self.path.parents[1]):
-                self._archive(buildroot, scratch)
+                self._archive(tree, scratch)
         entries = [entry for entry in os.scandir(self.path.parent) if entry.name.endswith(".tar")]
         ages: dict[str, float] = {}
         for entry in entries:
@@ -67,10 +69,10 @@ class Slot:
         for old in sorted(ages, key=ages.__getitem__, reverse=True)[KEPT:]:
             Path(old).unlink(missing_ok=True)
 
-    def _archive(self, buildroot: Path, scratch: Path) -> None:
+    def _archive(self, tree: Path, scratch: Path) -> None:
         waiting = Path(tempfile.mkdtemp(dir=self.path.parent, prefix=cache_store.INCOMPLETE))
         try:
-            archive.create(buildroot, waiting / "archive", scratch)
+            archive.create(tree, waiting / "archive", scratch)
             with (waiting / "archive").open("rb") as stream:
                 os.fsync(stream.fileno())
             (waiting / "archive").replace(self.path)
@@ -79,12 +81,12 @@ class Slot:
             waiting.rmdir()
 
 
-def slot(cache: Path, target: Target, image: Image) -> Slot | None:
-    """The slot for what the repositories offer now; None if one of them cannot be asked."""
+def slot(cache: Path, target: Target, image: Image, *, kind: str = MINIMAL) -> Slot | None:
+    """The slot of a kind for what the repositories offer now; None if one of them cannot be asked."""
     checksums = [_repomd_checksum(repository) for repository in target.repositories]
     if None in checksums:
         return None
-    identity = json.dumps((__version__, image.manifest.digest, target.sha256, checksums))
+    identity = json.dumps((__version__, kind, image.manifest.digest, target.sha256, checksums))
     return Slot(path=cache / "buildroots" / f"{hashlib.sha256(identity.encode()).hexdigest()}.tar")
 
 

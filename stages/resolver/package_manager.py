@@ -20,7 +20,6 @@ from hermetic_rpm.errors import (
     DiskFull,
     HermeticError,
     PackageManagerFailed,
-    PackageManagerMissing,
     RepositoryUnavailable,
     RequirementRefused,
     UnsatisfiedRequirement,
@@ -33,7 +32,13 @@ CACHE = "/var/cache/dnf"
 """dnf 4 leaves a file below this path in the installroot too: it should be where dnf would do so by itself."""
 MAX_REQUIREMENT = 1000
 
-PROGRAMS = {"dnf5": ("dnf5",), "dnf4": ("dnf-3", "dnf4", "dnf", "yum")}
+PROGRAMS = {"dnf5": ("dnf5", "dnf", "yum"), "dnf4": ("dnf-3", "dnf4", "dnf", "yum"), "yum": ("yum",)}
+"""Under what names a package manager may be in the image, by what a target calls it; yum is dnf 4 by that name."""
+
+FLAVOURS = {"dnf5": "dnf5", "dnf4": "dnf4", "yum": "dnf4"}
+VERSIONS = {"dnf5": re.compile(r"dnf5 version 5\."), "dnf4": re.compile(r"4\.[0-9]")}
+"""How the answer to ``--version`` begins."""
+
 FLAVOUR_OPTIONS = {"dnf5": (), "dnf4": ("--disableplugin=local,spacewalk,versionlock", "--allowerasing")}
 """dnf 4's plugins that would change what is installed; dnf5 has --allowerasing per command."""
 COMMAND_OPTIONS = {"dnf5": ("--allowerasing",), "dnf4": ()}
@@ -58,7 +63,7 @@ BAD_SIGNATURE = re.compile(r"(?i)(gpg|signature|openpgp).*(fail|not|invalid|miss
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PackageManager:
-    """The package manager of a target as found in its image, and the cache it fills.
+    """The package manager of a target as found in its bootstrap, and the cache it fills.
 
     ``timeout`` (seconds) is for a transaction, in which packages run their scriptlets.
     """
@@ -198,13 +203,14 @@ def _unescaped(text: str) -> str:
 
 
 def find(
-    flavour: str, boot: Bootstrap, *, cache: Path, mounts: tuple[Mount, ...], timeout: int | None = None
-) -> PackageManager:
-    """The package manager that the target names, found in its image; raises `PackageManagerMissing`."""
-    for program in PROGRAMS[flavour]:
-        if bootstrap.has_program(boot, program):
+    name: str, boot: Bootstrap, *, cache: Path, mounts: tuple[Mount, ...], timeout: int | None = None
+) -> PackageManager | None:
+    """The package manager that the target calls ``name`` as it answers in the image; None if it does not."""
+    flavour = FLAVOURS[name]
+    for program in PROGRAMS[name]:
+        if VERSIONS[flavour].match(bootstrap.version(boot, program)):
             return PackageManager(flavour=flavour, program=program, cache=cache, mounts=mounts, timeout=timeout)
-    raise PackageManagerMissing(f"The bootstrap image holds none of {', '.join(PROGRAMS[flavour])}.")
+    return None
 
 
 def install(

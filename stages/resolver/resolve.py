@@ -15,6 +15,7 @@ from hermetic_rpm.buildroot.bootstrap import Bootstrap
 from hermetic_rpm.buildroot.commandlog import CommandLog, open_log
 from hermetic_rpm.buildroot.rpmbuild import PackageRoom
 from hermetic_rpm.edge import Report, expect_srpm
+from hermetic_rpm.errors import BootstrapIncomplete
 from hermetic_rpm.files import write_atomically, writing_errors
 from hermetic_rpm.image import copy, manifest, unpack
 from hermetic_rpm.image.manifest import Image
@@ -28,8 +29,9 @@ from hermetic_rpm.result import outputs_of
 from hermetic_rpm.target import keys, load, support
 from hermetic_rpm.target.keys import Key
 from hermetic_rpm.target.model import Target
-from stages.resolver import buildroot_cache, loop, metadata, package_manager, source_rpms
+from stages.resolver import bootstrap_packages, buildroot_cache, loop, metadata, package_manager, source_rpms
 from stages.resolver import edges as requirement_edges
+from stages.resolver.bootstrap_packages import Locked, Workshop
 from stages.resolver.package_manager import PackageManager
 
 LOG_NAME = "resolver.log"
@@ -61,6 +63,7 @@ class Setup:
     target: Target
     image: Image
     boot: Bootstrap
+    completed: tuple[Locked, ...]
     manager: PackageManager
     keys: tuple[Key, ...]
 
@@ -157,12 +160,48 @@ def _set_up(
     boot = Bootstrap(root=scratch / "bootstrap", buildroot=scratch / "buildroot", log=log)
     found_keys = keys.collect(target, request.keys)
     config = _write_config(scratch / "config", target, found_keys)
-    manager = package_manager.find(
-        target.package_manager, boot, cache=dnf_cache,
-        mounts=(sandbox.bind(config, package_manager.CONFIG, read_only=True), *_local_repositories(target)),
-        timeout=request.timeout,
+    mounts = (sandbox.bind(config, package_manager.CONFIG, read_only=True), *_local_repositories(target))
+
+    def find() -> PackageManager | None:
+        return package_manager.find(
+            target.package_manager, boot, cache=dnf_cache, mounts=mounts, timeout=request.timeout
+        )
+
+    manager = find()
+    completed: tuple[Locked, ...] = ()
+    if manager is None:
+        with progress.phase("bootstrap"):
+            workshop = _workshop(request, target, image, scratch, dnf_cache, mounts, progress)
+            completed = bootstrap_packages.complete(boot, target, workshop)
+            manager = find()
+    if manager is None:
+        raise BootstrapIncomplete(f"The completed bootstrap has no {target.package_manager} that answers.")
+    return Setup(target=target, image=image, boot=boot, completed=completed, manager=manager, keys=found_keys)
+
+
+def _workshop(
+    request: Request,
+    target: Target,
+    image: Image,
+    scratch: Path,
+    dnf_cache: Path,
+    mounts: tuple[sandbox.Mount, ...],
+    progress: Progress,
+) -> Workshop:
+    """Where an image that is not ready is completed."""
+
+    def slot() -> buildroot_cache.Slot | None:
+        if request.cache is None:
+            return None
+        return buildroot_cache.slot(request.cache, target, image, kind=buildroot_cache.BOOTSTRAP)
+
+    own_cache = dnf_cache / "bootstrap"
+    with writing_errors(own_cache):
+        own_cache.mkdir(exist_ok=True)
+    return Workshop(
+        directory=scratch / "workshop", cache=request.cache or scratch / "cache", dnf_cache=own_cache, mounts=mounts,
+        keys=tuple(sorted((scratch / "config/keys").iterdir())), slot=slot, say=progress.say,
     )  # fmt: skip
-    return Setup(target=target, image=image, boot=boot, manager=manager, keys=found_keys)
 
 
 def _write_config(directory: Path, target: Target, found_keys: tuple[Key, ...]) -> Path:
@@ -228,7 +267,11 @@ def _origins(setup: Setup, found: Found, progress: Progress) -> Origins:
     cache, repositories = setup.manager.cache, setup.target.repositories
     described = metadata.describe(cache, repositories, map(metadata.label, found.rows))
     packages = metadata.origins(cache, repositories, found.rows, described.offers)
-    names = {origin.source for origin in packages if origin.source is not None}
+    names = {
+        source
+        for source in (*(origin.source for origin in packages), *(origin.source for _, origin in setup.completed))
+        if source is not None
+    }
     sources = source_rpms.find(setup.manager, setup.boot, setup.target, cache, names)
     if setup.target.source_repositories:
         progress.say(f"{len(sources)} of {len(names)} source RPMs are in the source repositories")
@@ -261,6 +304,7 @@ def _write_lock(
         target=setup.target, image=setup.image, keys=setup.keys, srpm=srpm, rows=found.rows,
         origins=tuple(map(_source, origins.packages)), metadata=origins.metadata, sources=origins.sources,
         static_requirements=found.requirements.static, dynamic_requirements=found.requirements.dynamic, edges=edges,
+        bootstrap_packages=setup.completed,
     )  # fmt: skip
     assemble.write(request.output, documents, setup.keys)
 

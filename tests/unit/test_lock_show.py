@@ -61,7 +61,8 @@ def test_json_holds_everything_uncut() -> None:
     assert found["packages"][0]["key"] is None
     assert found["totals"] == {
         "packages": 2, "size": 1_500_001, "repositories": ["demo"],
-        "keys": ["0123456789abcdef0123456789abcdef01234567"], "unsigned": 1,
+        "keys": ["0123456789abcdef0123456789abcdef01234567"], "unsigned": 1, "bootstrap_packages": 0,
+        "bootstrap_size": 0,
     }  # fmt: skip
 
 
