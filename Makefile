@@ -46,7 +46,7 @@ lint: setup ## check style, types and shell scripts
 	@$(VENV)/ruff format --check .
 	@$(VENV)/mypy
 	@$(VENV)/mypy --package setup
-	@$(VENV)/shellcheck .ci/run
+	@$(VENV)/shellcheck .ci/run bench/bare.sh
 
 test: images distribution lint ## lint, then the unit, integration and end-to-end tests
 	@$(HOST) $(VENV)/python -m pytest --status=build/status.md
@@ -54,8 +54,9 @@ test: images distribution lint ## lint, then the unit, integration and end-to-en
 status: test ## run all tests, and write docs/status.md from what they proved
 	@cp build/status.md docs/status.md
 
-bench: setup ## measure the fetcher against curl, sha256sum and rpmkeys, and its memory; MOCK_HERMETIC_REPO=path adds Mock's
-	@$(VENV)/python -m bench fetch
+bench: images distribution ## measure fetcher and builder against bare programs; MOCK_HERMETIC_REPO and MOCK_HERMETIC_BUILD add Mock's
+	@$(HOST) $(VENV)/python -m bench fetch
+	@$(HOST) $(VENV)/python -m bench build
 
 clean: ## remove build/ and the containers and images of this project
 	@$(PYTHON) -m setup clean
