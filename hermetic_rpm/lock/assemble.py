@@ -11,7 +11,9 @@ from hermetic_rpm.image.manifest import Image
 from hermetic_rpm.lock import join, lockfile, sidecar
 from hermetic_rpm.lock.lockfile import InstalledRow
 from hermetic_rpm.lock.model import (
+    NO_OPTIONS,
     BuildConfig,
+    BuildOptions,
     ImageSource,
     KeyFile,
     LockedSrpm,
@@ -41,6 +43,7 @@ def documents(
     edges: RequirementEdges | None = None,
     metadata: tuple[MetadataFile, ...] = (),
     sources: tuple[SourceRpm, ...] | None = None,
+    build_options: BuildOptions = NO_OPTIONS,
 ) -> tuple[bytes, bytes]:
     """The bytes of the lockfile and of the sidecar bound to it; the same input gives the same bytes: pure."""
     base_urls = {repository.id: repository.baseurl[0] for repository in target.repositories}
@@ -73,6 +76,7 @@ def documents(
         edges=edges,
         metadata=metadata,
         sources=sources,
+        build_options=build_options,
     )  # fmt: skip
     return lock_bytes, sidecar.render(beside)
 

@@ -154,6 +154,21 @@ class TargetIdentity:
     sha256: str
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildOptions:
+    """What a spec is evaluated with: ``%bcond`` names, macros as ``NAME VALUE``, and further build requirements.
+
+    Each sorted; the requirements are among the sidecar's static ones too.
+    """
+
+    with_: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    define: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+
+
+NO_OPTIONS = BuildOptions()
+
 Rows = tuple[int, ...]
 """Indexes into the lockfile's rows, ascending."""
 
@@ -199,6 +214,7 @@ class Sidecar:
     edges: RequirementEdges | None = None
     metadata: tuple[MetadataFile, ...] = ()
     sources: tuple[SourceRpm, ...] | None = None
+    build_options: BuildOptions = NO_OPTIONS
 
     def repository(self, repository_id: str) -> RepositorySource:
         """The repository of that id; KeyError if there is none (validation holds that there is)."""

@@ -9,8 +9,10 @@ from typing import Any
 from hermetic_rpm.document import checked, parse_json
 from hermetic_rpm.errors import LockInvalid
 from hermetic_rpm.files import canonical_json
+from hermetic_rpm.lock import options
 from hermetic_rpm.lock.model import (
     Blob,
+    BuildOptions,
     BuildrootEntry,
     ImageSource,
     KeyFile,
@@ -27,8 +29,9 @@ from hermetic_rpm.lock.model import (
 
 SIDECAR_NAME = "buildroot_lock.sources.json"
 KEYS_DIRECTORY = "keys"
-SCHEMA_VERSION = "1.2.0"
-"""What is written; read too are 1.1.0, which had no metadata and sources, and 1.0.0, which had no edges either."""
+SCHEMA_VERSION = "1.3.0"
+"""What is written; read too are 1.2.0, which had no build options, 1.1.0, which had no metadata and sources either, and
+1.0.0, which had no edges either."""
 
 
 def render(sidecar: Sidecar) -> bytes:
@@ -60,6 +63,7 @@ def render(sidecar: Sidecar) -> bytes:
         ],
         "metadata": [dataclasses.asdict(file) for file in sidecar.metadata],
         **({} if sidecar.sources is None else {"sources": [dataclasses.asdict(entry) for entry in sidecar.sources]}),
+        **_options_document(sidecar.build_options),
         "requirements": {
             "static": list(sidecar.static_requirements),
             "dynamic": list(sidecar.dynamic_requirements),
@@ -67,6 +71,13 @@ def render(sidecar: Sidecar) -> bytes:
         },
     }  # fmt: skip
     return canonical_json(document).encode()
+
+
+def _options_document(found: BuildOptions) -> dict[str, dict[str, list[str]]]:
+    """The field ``build_options``, which is there only where there are any."""
+    given = {"with": found.with_, "without": found.without, "define": found.define, "requires": found.requires}
+    recorded = {name: list(values) for name, values in given.items() if values}
+    return {"build_options": recorded} if recorded else {}
 
 
 def _blob_document(blob: Blob) -> dict[str, str | int]:
@@ -115,7 +126,13 @@ def parse(content: bytes, name: str = SIDECAR_NAME) -> Sidecar:
         edges=_edges(data),
         metadata=tuple(MetadataFile(**entry) for entry in data.get("metadata", ())),
         sources=tuple(SourceRpm(**entry) for entry in data["sources"]) if "sources" in data else None,
+        build_options=_options(data),
     )
+
+
+def _options(data: Any) -> BuildOptions:
+    given = data.get("build_options", {})
+    return options.options(**{{"with": "with_"}.get(name, name): values for name, values in given.items()})
 
 
 def _edges(data: Any) -> RequirementEdges | None:
@@ -148,7 +165,7 @@ def _unknown_repositories(data: Any) -> Iterator[str]:
 
 def inner_problems(data: Any) -> tuple[str, ...]:
     """Where the parts of a document that conforms to the schema do not fit each other, repositories aside."""
-    return (*_double_problems(data), *_source_problems(data), *_edge_problems(data))
+    return (*_double_problems(data), *_source_problems(data), *_edge_problems(data), *_option_problems(data))
 
 
 def _double_problems(data: Any) -> Iterator[str]:
@@ -165,6 +182,12 @@ def _source_problems(data: Any) -> Iterator[str]:
     for index, entry in enumerate(data.get("sources", ())):
         if entry["name"] not in wanted:
             yield f"sources[{index}]: no package was built from {entry['name']}"
+
+
+def _option_problems(data: Any) -> Iterator[str]:
+    given = data.get("build_options", {})
+    for problem in options.contradictions(*(given.get(name, ()) for name in ("with", "without", "define"))):
+        yield f"build_options: {problem}"
 
 
 def _edge_problems(data: Any) -> tuple[str, ...]:

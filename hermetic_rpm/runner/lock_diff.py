@@ -16,7 +16,8 @@ from hermetic_rpm.units import size
 
 LONGEST_VALUE = 300
 EQUAL = "The locks are equal."
-_SECTIONS = {"requirements": "requirements", "bootstrap": "image", "image": "image", "config": "config"}
+_SECTIONS = {"requirements": "requirements", "bootstrap": "image", "image": "image", "config": "config",
+             "build_options": "build options"}  # fmt: skip
 """The section for each part of a lock."""
 OTHER = "sources"
 _SPECIAL = str.maketrans({"`": "'", "|": "\N{BROKEN BAR}"})

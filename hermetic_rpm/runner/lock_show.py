@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
+from hermetic_rpm.lock import options
 from hermetic_rpm.lock.model import Lock, Package
 from hermetic_rpm.progress import printable
 from hermetic_rpm.runner import table
@@ -62,6 +64,8 @@ def _totals(lock: Lock) -> Iterator[str]:
     yield "; ".join(parts)
     if lock.sidecar is not None:
         yield f"for {printable(lock.sidecar.srpm.name)} on {printable(lock.sidecar.target.name)}"
+        if given := options.command_line(lock.sidecar.build_options):
+            yield f"with the options {printable(shlex.join(given))}"
     else:
         yield "no sidecar: sizes, repositories and fingerprints are not known"
 
@@ -89,5 +93,6 @@ def document(lock: Lock) -> dict[str, Any]:
         "lockfile_sha256": lock.lockfile_sha256,
         "sidecar_sha256": lock.sidecar_sha256,
         "packages": [as_json(package) for package in by_name(lock)],
+        "build_options": [] if lock.sidecar is None else options.command_line(lock.sidecar.build_options),
         "totals": totals(lock),
     }
