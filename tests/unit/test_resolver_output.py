@@ -15,9 +15,8 @@ pytestmark = pytest.mark.promise("3.4", "a spec and a directory of sources are t
 
 def request(output: Path, srpm: Path | None) -> Request:
     return Request(
-        srpm=srpm, spec=None, sources=None, options=NO_OPTIONS, target="x", targets=output, output=output, cache=None, keys=output,
-        inputs=(),
-        scratch=output, timeout=1, expected={},
+        srpm=srpm, spec=None, sources=None, options=NO_OPTIONS, target="x", targets=output, keys=output, output=output,
+        cache=None, scratch=output, timeout=1, inputs=(), expected={},
     )  # fmt: skip
 
 
