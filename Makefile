@@ -10,13 +10,17 @@ VENV := .venv/bin
 DEMO := build/demo
 # What podman needs in its environment on this host; `make setup` writes it.
 HOST := set -a; . build/host.env; set +a;
-RUN = $(HOST) $(VENV)/hermetic-rpm run -p srpm="$$SRPM" -p target="$$TARGET" -p output="$$OUT" -p scratch="$$SCRATCH"
+INPUT = $(if $(SPEC),-p spec="$$SPEC" $(if $(SOURCES),-p sources="$$SOURCES"),-p srpm="$$SRPM")
+RUN = $(HOST) $(VENV)/hermetic-rpm run $(INPUT) $(OPTIONS) -p target="$$TARGET" -p output="$$OUT" -p scratch="$$SCRATCH"
 
 SRPM ?=
+SPEC ?=
+SOURCES ?=
+OPTIONS ?=
 TARGET ?= demo-dnf5-x86_64
 OUT ?= build/results
 SCRATCH ?= disk
-export SRPM TARGET OUT SCRATCH
+export SRPM SPEC SOURCES TARGET OUT SCRATCH
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -34,12 +38,12 @@ distribution: setup
 demo: images distribution ## make the demo distribution and turn its GNU hello into RPMs
 	@SRPM=$$(echo $(DEMO)/srpms/hello-*.src.rpm); export SRPM; $(RUN)
 
-pipeline: srpm-given images $(if $(filter demo-%,$(TARGET)),distribution) ## turn a source RPM into RPMs: SRPM=path [TARGET=name] [OUT=dir] [SCRATCH=memory]
+pipeline: srpm-given images $(if $(filter demo-%,$(TARGET)),distribution) ## turn a source RPM into RPMs: SRPM=path, or SPEC=path [SOURCES=dir] [OPTIONS='--with x'] [TARGET=name] [OUT=dir] [SCRATCH=memory]
 	@$(RUN)
 
 .PHONY: srpm-given
 srpm-given:
-	@if [[ ! -r $$SRPM ]]; then echo "Say which source RPM: make pipeline SRPM=path (not '$$SRPM')." >&2; exit 2; fi
+	@if [[ ! -r $${SPEC:-$$SRPM} ]]; then echo "Say which source RPM or spec: make pipeline SRPM=path or SPEC=path (not '$${SPEC:-$$SRPM}')." >&2; exit 2; fi
 
 lint: setup ## check style, types and shell scripts
 	@$(VENV)/ruff check .

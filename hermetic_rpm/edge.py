@@ -25,6 +25,8 @@ from hermetic_rpm import __version__, inputs, result
 from hermetic_rpm.errors import DiskFull, HermeticError, Interrupted, LockMismatch, OutputRefused
 from hermetic_rpm.files import writing_errors
 from hermetic_rpm.inputs import Input
+from hermetic_rpm.lock import options
+from hermetic_rpm.lock.model import BuildOptions
 from hermetic_rpm.progress import HUMAN, JSON, Progress, printable
 from hermetic_rpm.result import Output, Result
 
@@ -84,6 +86,52 @@ class Date(click.ParamType[datetime]):
         except ValueError:
             self.fail(f"{value!r} is no date such as 2026-01-31 or 2026-01-31T12:00:00+01:00", param, ctx)
         return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+
+class OptionText(click.ParamType[str]):
+    """A build option as `read` normalises it; what that gives None for is refused."""
+
+    def __init__(self, name: str, read: Callable[[str], str | None]) -> None:
+        self.name = name
+        self.read = read
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Normalise one option."""
+        found = self.read(value)
+        if found is None:
+            self.fail(f"{value!r} is not {self.name}", param, ctx)
+        return found
+
+
+def spec_options(command: Callable[..., None]) -> Callable[..., None]:
+    """``--with``, ``--without`` and ``--define``, as rpmbuild has them."""
+    name, macro = OptionText("NAME", options.condition), OptionText("'NAME VALUE'", options.definition)
+    for option in (
+        click.option("--define", type=macro, multiple=True, help="A macro for the spec, as 'NAME VALUE'."),
+        click.option("--without", type=name, multiple=True, help="Switch off a %bcond of the spec."),
+        click.option("--with", "with_", type=name, multiple=True, help="Switch on a %bcond of the spec."),
+    ):
+        command = option(command)
+    return command
+
+
+def resolver_options(command: Callable[..., None]) -> Callable[..., None]:
+    """What `spec_options` has, and ``--build-requires``."""
+    wanted = OptionText("a requirement such as 'gcc >= 4'", options.requirement)
+    option = click.option(
+        "--build-requires", "requires", type=wanted, multiple=True, metavar="REQUIREMENT",
+        help="A build requirement besides those of the spec.",
+    )  # fmt: skip
+    return spec_options(option(command))
+
+
+def build_options(
+    with_: tuple[str, ...], without: tuple[str, ...], define: tuple[str, ...], requires: tuple[str, ...] = ()
+) -> BuildOptions:
+    """What the caller wants of the spec; a usage error if that contradicts itself."""
+    if found := tuple(options.contradictions(with_, without, define)):
+        raise click.UsageError("; ".join(found))
+    return options.options(with_=with_, without=without, define=define, requires=requires)
 
 
 def common_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -68,6 +68,15 @@ class WrongArchitecture(HermeticError):
     default_solution = "Choose a target of an architecture that the spec allows (ExclusiveArch, ExcludeArch)."
 
 
+class SourceMissing(HermeticError):
+    """A source or patch that the spec names is not in the directory of sources."""
+
+    exit_code = 47
+    default_solution = (
+        "Put the file, no link to one, directly into the directory given with --sources; a source RPM must hold it."
+    )
+
+
 # -- configuration ------------------------------------------------------------------------
 
 
@@ -182,6 +191,13 @@ class BootstrapMismatch(HermeticError):
     default_solution = "Resolve again: the lock belongs to another image, or to another rpm in it."
 
 
+class ConflictUnavoidable(HermeticError):
+    """What a BuildConflicts of the spec names cannot be kept out of the buildroot."""
+
+    exit_code = 39
+    default_solution = "Choose a target without the conflicting package, or correct the BuildConflicts of the spec."
+
+
 # -- lockfile and images ------------------------------------------------------------------
 
 
@@ -234,6 +250,13 @@ class ChecksumsMissing(HermeticError):
 
     exit_code = 46
     default_solution = "Resolve again: a lockfile made by Mock has no sidecar, which holds them."
+
+
+class OptionsLocked(HermeticError):
+    """Build options were given for a lock that has its own."""
+
+    exit_code = 48
+    default_solution = "Resolve again with these options: the builder repeats those that the lock's sidecar records."
 
 
 # -- fetching -----------------------------------------------------------------------------
@@ -334,7 +357,9 @@ class BuildTimeout(HermeticError):
     """The build took longer than it was allowed."""
 
     exit_code = 66
-    default_solution = "Give it more time with --timeout, or find out why it hangs: build.log has been kept."
+    default_solution = (
+        "Give it more time with --timeout, or find out why it hangs: build.log or resolver.log has been kept."
+    )
 
 
 class NetworkPresent(HermeticError):

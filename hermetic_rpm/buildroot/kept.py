@@ -26,6 +26,7 @@ class Kept:
     spec: str
     architecture: str
     source_date: int | None
+    options: tuple[str, ...]
     limits: tuple[tuple[str, int], ...]
 
 
@@ -54,6 +55,7 @@ def describe(package: PackageRoom, spec: str) -> None:
         "spec": spec,
         "architecture": package.architecture,
         "source_date": package.source_date,
+        "options": list(package.options),
         "limits": dict(package.limits),
     }
     files.write_atomically(package.root.with_name(RECORD), files.canonical_json(record))
@@ -81,5 +83,6 @@ def load(scratch: Path) -> Kept:
         spec=record.data["spec"],
         architecture=record.data["architecture"],
         source_date=record.data["source_date"],
+        options=tuple(record.data["options"]),
         limits=tuple(record.data["limits"].items()),
     )

@@ -17,10 +17,11 @@ from hermetic_rpm.buildroot import sandbox
 from hermetic_rpm.buildroot.commandlog import CommandLog
 from hermetic_rpm.buildroot.limits import package_limits
 from hermetic_rpm.buildroot.sandbox import HOSTNAME, MOCKBUILD_GID, MOCKBUILD_UID, Mount, Outcome, Preparation, Sandbox
-from hermetic_rpm.errors import BuildTimeout, SpecFailed, WrongArchitecture
+from hermetic_rpm.errors import BuildTimeout, SourceMissing, SpecFailed, WrongArchitecture
 
 HOME = "/builddir"
 TOPDIR = f"{HOME}/build"
+SRPMS = f"{TOPDIR}/SRPMS"
 DIRECTORIES = ("RPMS", "SPECS", "SRPMS", "SOURCES", "BUILD", "BUILDROOT", "originals")
 ENVIRONMENT = (
     ("TERM", "vt100"),
@@ -45,13 +46,21 @@ DYNAMIC = "rpmlib(DynamicBuildRequires)"
 UNMET_REQUIREMENTS = 11
 """The exit status of rpmbuild when generated requirements are not installed."""
 
+PARTS = (" requires", " conflicts", " exclusive", " excluded")
+QUERY = (
+    "--qf", f"{PARTS[0]}\\n", "--requires", "--qf", f"{PARTS[1]}\\n", "--conflicts",
+    "--qf", f"{PARTS[2]}\\n[%{{EXCLUSIVEARCH}}\\n]{PARTS[3]}\\n[%{{EXCLUDEARCH}}\\n]",
+)  # fmt: skip
+"""One question for all demands, each below a heading: rpm joins the formats, and no dependency begins with a blank."""
+
 WRONG_ARCHITECTURE = re.compile(r"(?i)architecture is (not included|excluded)|no compatible architectures")
+MISSING_SOURCE = re.compile(rf"Bad (?:file|source): {TOPDIR}/SOURCES/(.+?): ")
 SAFE_SPEC = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*\.spec")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PackageRoom:
-    """A buildroot in which package code runs for one architecture."""
+    """A buildroot in which package code runs for one architecture; ``options`` are rpmbuild's for the spec."""
 
     root: Path
     architecture: str
@@ -61,6 +70,17 @@ class PackageRoom:
     source_date: int | None = None
     mounts: tuple[Mount, ...] = ()
     limits: tuple[tuple[str, int], ...] = package_limits()
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Demands:
+    """What a source RPM demands: each sorted, requirements and conflicts as rpm prints them."""
+
+    requirements: tuple[str, ...] = ()
+    conflicts: tuple[str, ...] = ()
+    exclusive: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
 
 
 def input_mounts(directory: Path) -> tuple[Mount, ...]:
@@ -176,7 +196,8 @@ def import_srpm(package: PackageRoom, srpm: Path) -> str:
 
 def rpmbuild_command(package: PackageRoom, spec: str, *options: str) -> tuple[str, ...]:
     """rpmbuild in a login shell, since packages bring settings in /etc/profile.d."""
-    return shell_command(("rpmbuild", *options, "--target", package.architecture, f"{TOPDIR}/SPECS/{spec}"))
+    target = ("--target", package.architecture, f"{TOPDIR}/SPECS/{spec}")
+    return shell_command(("rpmbuild", *options, *package.options, *target))
 
 
 def shell_command(command: tuple[str, ...]) -> tuple[str, ...]:
@@ -203,40 +224,56 @@ def rpmbuild(package: PackageRoom, spec: str, *options: str) -> Outcome:
 
 def source_rpm(package: PackageRoom, spec: str) -> str:
     """Make the source RPM anew with the macros there are now; returns its path in the buildroot."""
+    made = _source_rpms(package, spec)
+    if len(made) > 1:  # a macro that came since has changed the version: the earlier one goes
+        run(package, ("rm", "-rf", "--", *(f"{SRPMS}/{name}" for name in made)))
+        made = _source_rpms(package, spec)
+    if len(made) != 1:
+        raise SpecFailed(f"rpmbuild -bs of {spec} made {len(made)} source RPMs instead of one.")
+    return f"{SRPMS}/{made[0]}"
+
+
+def _source_rpms(package: PackageRoom, spec: str) -> tuple[str, ...]:
     outcome = rpmbuild(package, spec, "-bs", "--nodeps")
+    missing = [found[1] for line in outcome.tail if (found := MISSING_SOURCE.search(line))]
+    if missing:
+        names = ", ".join(dict.fromkeys(missing))
+        raise SourceMissing(f"{spec} names sources that are not there: {names}.", log_tail=outcome.tail)
     if outcome.returncode != 0:
         raise SpecFailed(f"{spec} cannot be evaluated by the target's rpmbuild.", log_tail=outcome.tail)
-    made = [name for name in files.names_inside(package.root, f"{TOPDIR}/SRPMS"[1:]) if name.endswith("src.rpm")]
-    if len(made) != 1:
-        raise SpecFailed(f"rpmbuild -bs of {spec} made {len(made)} source RPMs instead of one.", log_tail=outcome.tail)
-    return f"{TOPDIR}/SRPMS/{made[0]}"
+    return tuple(name for name in files.names_inside(package.root, SRPMS[1:]) if name.endswith("src.rpm"))
 
 
 def generated_requirements_rpm(package: PackageRoom) -> str | None:
     """The path in the buildroot of the package in which rpmbuild left generated requirements."""
-    names = files.names_inside(package.root, f"{TOPDIR}/SRPMS"[1:])
-    made = [name for name in names if name.endswith(".buildreqs.nosrc.rpm")]
-    return f"{TOPDIR}/SRPMS/{made[0]}" if made else None
+    made = [name for name in files.names_inside(package.root, SRPMS[1:]) if name.endswith(".buildreqs.nosrc.rpm")]
+    if len(made) > 1:
+        raise SpecFailed(f"The spec changes its name or version with what is installed: {', '.join(made)}.")
+    return f"{SRPMS}/{made[0]}" if made else None
 
 
 def requirements(package: PackageRoom, path: str) -> tuple[str, ...]:
     """The requirements of a (source) RPM in the buildroot, sorted, each as rpm prints it."""
-    return _dependencies(package, path, "--requires")
+    return demands(package, path).requirements
 
 
-def conflicts(package: PackageRoom, path: str) -> tuple[str, ...]:
-    """The conflicts of a (source) RPM in the buildroot, sorted, each as rpm prints it."""
-    return _dependencies(package, path, "--conflicts")
+def demands(package: PackageRoom, path: str) -> Demands:
+    """What a (source) RPM in the buildroot demands."""
+    done = sandbox.run(_query_room(package), ("rpm", "-qp", *QUERY, path))
+    if done.returncode != 0:
+        raise SpecFailed(f"The dependencies of {path} cannot be read.", log_tail=done.tail)
+    found: dict[str, set[str]] = {part: set() for part in PARTS}
+    part = PARTS[0]
+    for line in done.stdout.splitlines():
+        if line in PARTS:
+            part = line
+        elif line.strip() not in ("", "(none)"):
+            found[part].add(line.strip())
+    requirements, conflicts, exclusive, excluded = (tuple(sorted(found[part])) for part in PARTS)
+    return Demands(requirements=requirements, conflicts=conflicts, exclusive=exclusive, excluded=excluded)
 
 
 def _query_room(package: PackageRoom) -> Sandbox:
     """The sandbox for questions: with a home whose macros the package cannot have written."""
     base = room(package)
     return replace(base, cwd="/", environment=tuple((k, "/" if k == "HOME" else v) for k, v in base.environment))
-
-
-def _dependencies(package: PackageRoom, path: str, kind: str) -> tuple[str, ...]:
-    done = sandbox.run(_query_room(package), ("rpm", "-qp", kind, path))
-    if done.returncode != 0:
-        raise SpecFailed(f"The dependencies of {path} cannot be read.", log_tail=done.tail)
-    return tuple(sorted({line.strip() for line in done.stdout.splitlines() if line.strip()}))

@@ -11,8 +11,10 @@ from hermetic_rpm.image.manifest import Image
 from hermetic_rpm.lock import join, lockfile, sidecar
 from hermetic_rpm.lock.lockfile import InstalledRow
 from hermetic_rpm.lock.model import (
+    NO_OPTIONS,
     BootstrapPackage,
     BuildConfig,
+    BuildOptions,
     ImageSource,
     KeyFile,
     LockedSrpm,
@@ -43,6 +45,7 @@ def documents(
     metadata: tuple[MetadataFile, ...] = (),
     sources: tuple[SourceRpm, ...] | None = None,
     bootstrap_packages: tuple[tuple[InstalledRow, RpmSource], ...] = (),
+    build_options: BuildOptions = NO_OPTIONS,
 ) -> tuple[bytes, bytes]:
     """The bytes of the lockfile and of the sidecar bound to it; the same input gives the same bytes: pure.
 
@@ -85,6 +88,7 @@ def documents(
             )
             for row, origin in bootstrap_packages
         ),
+        build_options=build_options,
     )  # fmt: skip
     return lock_bytes, sidecar.render(beside)
 

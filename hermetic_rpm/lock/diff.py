@@ -206,6 +206,11 @@ def _sidecar_settings(sidecar: Sidecar) -> Iterator[tuple[str, str]]:
     for file in sidecar.metadata:
         yield f"metadata[{file.kind} of {file.repository}]", f"sha256:{file.sha256}"
     yield from ((f"keys[{key.path}]", f"sha256:{key.sha256}") for key in sidecar.keys)
+    given = sidecar.build_options
+    yield from ((f"build_options.with[{name}]", name) for name in given.with_)
+    yield from ((f"build_options.without[{name}]", name) for name in given.without)
+    yield from ((f"build_options.define[{name}]", value) for name, _, value in (d.partition(" ") for d in given.define))
+    yield from ((f"build_options.requires[{wanted}]", wanted) for wanted in given.requires)
     yield from ((f"requirements.static[{wanted}]", wanted) for wanted in sidecar.static_requirements)
     yield from ((f"requirements.dynamic[{wanted}]", wanted) for wanted in sidecar.dynamic_requirements)
 

@@ -162,6 +162,21 @@ class TargetIdentity:
     sha256: str
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildOptions:
+    """What a spec is evaluated with: ``%bcond`` names, macros as ``NAME VALUE``, and further build requirements.
+
+    Each sorted; the requirements are among the sidecar's static ones too.
+    """
+
+    with_: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    define: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+
+
+NO_OPTIONS = BuildOptions()
+
 Rows = tuple[int, ...]
 """Indexes into the lockfile's rows, ascending."""
 
@@ -209,6 +224,7 @@ class Sidecar:
     metadata: tuple[MetadataFile, ...] = ()
     sources: tuple[SourceRpm, ...] | None = None
     bootstrap_packages: tuple[BootstrapPackage, ...] = ()
+    build_options: BuildOptions = NO_OPTIONS
 
     def repository(self, repository_id: str) -> RepositorySource:
         """The repository of that id; KeyError if there is none (validation holds that there is)."""

@@ -9,9 +9,11 @@ from typing import Any
 from hermetic_rpm.document import checked, parse_json
 from hermetic_rpm.errors import LockInvalid
 from hermetic_rpm.files import canonical_json
+from hermetic_rpm.lock import options
 from hermetic_rpm.lock.model import (
     Blob,
     BootstrapPackage,
+    BuildOptions,
     BuildrootEntry,
     ImageSource,
     KeyFile,
@@ -32,8 +34,8 @@ KEYS_DIRECTORY = "keys"
 SCHEMA_VERSION = "1.3.0"
 """What is written.
 
-Read too are 1.2.0, which had no packages of the bootstrap, 1.1.0, which had no metadata and sources either, and
-1.0.0, which had no edges.
+Read too are 1.2.0, which had neither packages of the bootstrap nor build options, 1.1.0, which had no metadata and
+sources either, and 1.0.0, which had no edges.
 """
 
 BOOTSTRAP = "bootstrap_packages"
@@ -63,6 +65,7 @@ def render(sidecar: Sidecar) -> bytes:
         **_bootstrap_document(sidecar.bootstrap_packages),
         "metadata": [dataclasses.asdict(file) for file in sidecar.metadata],
         **({} if sidecar.sources is None else {"sources": [dataclasses.asdict(entry) for entry in sidecar.sources]}),
+        **_options_document(sidecar.build_options),
         "requirements": {
             "static": list(sidecar.static_requirements),
             "dynamic": list(sidecar.dynamic_requirements),
@@ -77,6 +80,13 @@ def _bootstrap_document(packages: tuple[BootstrapPackage, ...]) -> dict[str, Any
     for row in rows:
         del row["url"]
     return {BOOTSTRAP: rows} if rows else {}
+
+
+def _options_document(found: BuildOptions) -> dict[str, dict[str, list[str]]]:
+    """The field ``build_options``, which is there only where there are any."""
+    given = {"with": found.with_, "without": found.without, "define": found.define, "requires": found.requires}
+    recorded = {name: list(values) for name, values in given.items() if values}
+    return {"build_options": recorded} if recorded else {}
 
 
 def _blob_document(blob: Blob) -> dict[str, str | int]:
@@ -126,6 +136,7 @@ def parse(content: bytes, name: str = SIDECAR_NAME) -> Sidecar:
         metadata=tuple(MetadataFile(**entry) for entry in data.get("metadata", ())),
         sources=tuple(SourceRpm(**entry) for entry in data["sources"]) if "sources" in data else None,
         bootstrap_packages=_bootstrap_packages(data, {entry.id: entry.base_urls[0] for entry in repositories}),
+        build_options=_options(data),
     )
 
 
@@ -143,6 +154,11 @@ def _bootstrap_packages(data: Any, base_urls: dict[str, str]) -> tuple[Bootstrap
         url = canonical_url(base_urls[source.repository], source.location)
         found.append(BootstrapPackage(rpm=LockedRpm(**row, url=url), source=source))
     return tuple(found)
+
+
+def _options(data: Any) -> BuildOptions:
+    given = data.get("build_options", {})
+    return options.options(**{{"with": "with_"}.get(name, name): values for name, values in given.items()})
 
 
 def _edges(data: Any) -> RequirementEdges | None:
@@ -175,7 +191,7 @@ def _unknown_repositories(data: Any) -> Iterator[str]:
 
 def inner_problems(data: Any) -> tuple[str, ...]:
     """Where the parts of a document that conforms to the schema do not fit each other, repositories aside."""
-    return (*_double_problems(data), *_source_problems(data), *_edge_problems(data))
+    return (*_double_problems(data), *_source_problems(data), *_edge_problems(data), *_option_problems(data))
 
 
 def _double_problems(data: Any) -> Iterator[str]:
@@ -198,6 +214,12 @@ def _source_problems(data: Any) -> Iterator[str]:
     for index, entry in enumerate(data.get("sources", ())):
         if entry["name"] not in wanted:
             yield f"sources[{index}]: no package was built from {entry['name']}"
+
+
+def _option_problems(data: Any) -> Iterator[str]:
+    given = data.get("build_options", {})
+    for problem in options.contradictions(*(given.get(name, ()) for name in ("with", "without", "define"))):
+        yield f"build_options: {problem}"
 
 
 def _edge_problems(data: Any) -> tuple[str, ...]:

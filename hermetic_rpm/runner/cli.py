@@ -10,7 +10,10 @@ from typing import Any
 import click
 
 from hermetic_rpm import __version__
+from hermetic_rpm.edge import build_options, resolver_options
 from hermetic_rpm.inputs import Input
+from hermetic_rpm.lock.model import BuildOptions
+from hermetic_rpm.lock.options import command_line
 from hermetic_rpm.progress import HUMAN, JSON, Progress
 from hermetic_rpm.runner import command, execute, keep, parameters
 from hermetic_rpm.runner.cache_cli import cache
@@ -18,8 +21,8 @@ from hermetic_rpm.runner.doctor_cli import doctor
 from hermetic_rpm.runner.input_options import hash_command, hashed, input_options, with_inputs
 from hermetic_rpm.runner.lock_cli import lock
 from hermetic_rpm.runner.pack_cli import pack, unpack
-from hermetic_rpm.runner.pipeline import Pipeline, load
-from hermetic_rpm.runner.plan import Plan, make_plan
+from hermetic_rpm.runner.pipeline import RESOLVER, Pipeline, load
+from hermetic_rpm.runner.plan import Plan, make_plan, with_arguments
 from hermetic_rpm.runner.policy_cli import policy
 from hermetic_rpm.runner.reproduce_cli import reproduce_command
 from hermetic_rpm.runner.service import podman_environment
@@ -42,7 +45,7 @@ _log_format = click.option(
 
 
 def _planned(function: Callable[..., None]) -> Callable[..., Any]:
-    return _pipeline(_assignments(input_options(_log_format(function))))
+    return _pipeline(_assignments(resolver_options(input_options(_log_format(function)))))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -65,13 +68,14 @@ cli.add_command(lock)
 )
 @click.pass_obj
 def run(
-    voice: Progress, path: Path, assignments: tuple[str, ...], keep_failed: Path | None, given: tuple[Input, ...],
-    expect: tuple[tuple[str, str], ...], log_format: str,
+    voice: Progress, /, path: Path, assignments: tuple[str, ...], keep_failed: Path | None, given: tuple[Input, ...],
+    expect: tuple[tuple[str, str], ...], log_format: str, **options: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Run the pipeline; the paths of the RPMs come on stdout, everything else on stderr."""
     voice.log_format = log_format
     pipeline = load(path)
-    plan = _plan(pipeline, assignments, JSON)  # whatever the user reads: the runner has to understand it
+    # Whatever the user reads, the runner has to understand it.
+    plan = _plan(pipeline, assignments, JSON, build_options(**options))
     plan = with_inputs(plan, hashed(given, dict(expect)))
     environment = podman_environment(pipeline.directory, os.environ)
     with keep.keeping(plan, keep_failed, pipeline.path) as kept:
@@ -94,18 +98,19 @@ def validate(path: Path) -> None:
 @_planned
 def plan(
     path: Path, assignments: tuple[str, ...], given: tuple[Input, ...], expect: tuple[tuple[str, str], ...],
-    log_format: str,
+    log_format: str, **options: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Print the `podman run` command of each stage; it can be pasted into a shell."""
     pipeline = load(path)
     environment = podman_environment(pipeline.directory, os.environ)
-    made = with_inputs(_plan(pipeline, assignments, log_format), hashed(given, dict(expect)))
+    made = with_inputs(_plan(pipeline, assignments, log_format, build_options(**options)), hashed(given, dict(expect)))
     click.echo(command.script(made, podman_environment=environment), nl=False)
 
 
-def _plan(pipeline: Pipeline, assignments: tuple[str, ...], log_format: str) -> Plan:
+def _plan(pipeline: Pipeline, assignments: tuple[str, ...], log_format: str, options: BuildOptions) -> Plan:
     given = parameters.parse_assignments(assignments)
-    return make_plan(pipeline, parameters.resolve(pipeline, given, cwd=Path.cwd(), log_format=log_format))
+    made = make_plan(pipeline, parameters.resolve(pipeline, given, cwd=Path.cwd(), log_format=log_format))
+    return with_arguments(made, RESOLVER, command_line(options))
 
 
 cli.add_command(doctor)

@@ -18,6 +18,11 @@ def references(text: str) -> tuple[str, ...]:
     return tuple(match.group(1).removesuffix(_NAME_SUFFIX) for match in _REFERENCE.finditer(text))
 
 
+def has_values(text: str, values: Mapping[str, str]) -> bool:
+    """Whether every parameter that a text uses has a value."""
+    return all(values[name] for name in references(text))
+
+
 def interpolate(text: str, values: Mapping[str, str]) -> str:
     """``text`` with each reference replaced once; values are never interpreted again."""
 

@@ -22,6 +22,7 @@ _SECTIONS = {
     "bootstrap_packages": "image",
     "image": "image",
     "config": "config",
+    "build_options": "build options",
 }
 """The section for each part of a lock."""
 OTHER = "sources"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
+from hermetic_rpm.lock import options
 from hermetic_rpm.lock.model import Lock, Package
 from hermetic_rpm.progress import printable
 from hermetic_rpm.runner import table
@@ -64,6 +66,8 @@ def _totals(lock: Lock) -> Iterator[str]:
         yield f"for the bootstrap image: {facts['bootstrap_packages']} more, {size(facts['bootstrap_size'])}"
     if lock.sidecar is not None:
         yield f"for {printable(lock.sidecar.srpm.name)} on {printable(lock.sidecar.target.name)}"
+        if given := options.command_line(lock.sidecar.build_options):
+            yield f"with the options {printable(shlex.join(given))}"
     else:
         yield "no sidecar: sizes, repositories and fingerprints are not known"
 
@@ -94,5 +98,6 @@ def document(lock: Lock) -> dict[str, Any]:
         "sidecar_sha256": lock.sidecar_sha256,
         "packages": [as_json(package) for package in by_name(lock)],
         "bootstrap_packages": [as_json(package) for package in lock.bootstrap_packages],
+        "build_options": [] if lock.sidecar is None else options.command_line(lock.sidecar.build_options),
         "totals": totals(lock),
     }

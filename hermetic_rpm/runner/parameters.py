@@ -33,7 +33,7 @@ def resolve(
     log_format: str,
     is_file: Callable[[Path], bool] = Path.is_file,
 ) -> dict[str, str]:
-    """The value of every parameter; paths are absolute.
+    """The value of every parameter, empty where it has none; paths are absolute.
 
     What the caller gave is relative to ``cwd``, a default to the pipeline file's directory.
     Raises `SrpmMissing` or `PipelineInvalid`, with every problem.
@@ -45,11 +45,14 @@ def resolve(
     for parameter in pipeline.parameters:
         if parameter.name in given:
             values[parameter.name] = _value(parameter, given[parameter.name], cwd)
+        elif parameter.default is None:
+            values[parameter.name] = ""
         else:
-            default = interpolate(parameter.default or "", values)
+            default = interpolate(parameter.default, values)
             values[parameter.name] = _value(parameter, default, pipeline.directory)
-        if parameter.type == "file" and not is_file(Path(values[parameter.name])):
-            raise _no_file(parameter, values[parameter.name])
+        value = values[parameter.name]
+        if parameter.type == "file" and value and not is_file(Path(value)):
+            raise _no_file(parameter, value)
     return values
 
 
@@ -65,12 +68,16 @@ def _unknown(pipeline: Pipeline, given: Mapping[str, str]) -> list[str]:
 
 
 def _absent(pipeline: Pipeline, given: Mapping[str, str]) -> list[str]:
-    return [
-        f"The parameter {parameter.name} is missing: -p {parameter.name}=… ({parameter.description})"
-        for parameter in pipeline.parameters
-        if not given.get(parameter.name)
-        and (parameter.required or parameter.name in given or parameter.default is None)
-    ]
+    problems = []
+    for parameter in pipeline.parameters:
+        name, other = parameter.name, parameter.unless
+        if given.get(name):
+            if other is not None and given.get(other):
+                problems.append(f"-p {name}=… and -p {other}=… exclude each other.")
+        elif name in given or (parameter.required and not (other and given.get(other))):
+            instead = f", or -p {other}=…" if other else ""
+            problems.append(f"The parameter {name} is missing: -p {name}=… ({parameter.description}){instead}")
+    return problems
 
 
 def _value(parameter: Parameter, text: str, base: Path) -> str:

@@ -18,13 +18,17 @@ RESOLVER, BUILDER = "resolver", "builder"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parameter:
-    """Something the caller gives; ``type`` is ``file``, ``directory`` or ``string``."""
+    """Something the caller gives; ``type`` is ``file``, ``directory`` or ``string``.
+
+    One that is not ``required`` and has no ``default`` may have no value; ``unless`` names what takes its place.
+    """
 
     name: str
     type: str
     description: str
     required: bool = False
     default: str | None = None
+    unless: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -146,6 +150,10 @@ def _reference_problems(document: Document) -> Iterator[str]:
     for name, fields in document.data["parameters"].items():
         yield from _unknown(document, ("parameters", name, "default"), fields.get("default", ""), known)
         known.add(name)
+    for name, fields in document.data["parameters"].items():
+        if (other := fields.get("unless", name)) not in known:
+            place = document.place(("parameters", name, "unless"))
+            yield f"{place}: parameters.{name}.unless: there is no parameter {other!r}"
     for index, stage in enumerate(document.data["stages"]):
         for path, text in _texts(("stages", index), stage):
             yield from _unknown(document, path, text, known)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hermetic_rpm import units
 from hermetic_rpm.errors import PipelineInvalid
-from hermetic_rpm.runner.interpolate import interpolate
+from hermetic_rpm.runner.interpolate import has_values, interpolate
 from hermetic_rpm.runner.pipeline import BUILDER, NO_NETWORK, Mount, Pipeline, Resources, Stage
 
 WRITABLE = ("/run", "/tmp", "/var/tmp")  # noqa: S108 - inside the container
@@ -79,7 +79,7 @@ def make_plan(pipeline: Pipeline, values: Mapping[str, str], *, exists: Callable
 
     Raises `PipelineInvalid` if a source of a mount is not there and nobody will make it.
     """
-    files = tuple(Path(values[p.name]) for p in pipeline.parameters if p.type == "file")
+    files = tuple(Path(values[p.name]) for p in pipeline.parameters if p.type == "file" and values[p.name])
     return Plan(stages=tuple(_stage(stage, pipeline, values, exists) for stage in pipeline.stages), files=files)
 
 
@@ -87,13 +87,14 @@ def _stage(stage: Stage, pipeline: Pipeline, values: Mapping[str, str], exists: 
     def path(text: str) -> Path:
         return pipeline.directory / interpolate(text, values)
 
-    mounts = tuple(mount for mount in stage.mounts if not mount.optional or exists(path(mount.source)))
+    told = tuple(m for m in stage.mounts if has_values(m.source, values) and has_values(m.target, values))
+    mounts = tuple(mount for mount in told if not mount.optional or exists(path(mount.source)))
     _refuse_absent(stage, tuple((mount, path(mount.source)) for mount in mounts), exists)
     return StagePlan(
         name=stage.name,
         kind=stage.kind,
         image=stage.image,
-        arguments=tuple(interpolate(argument, values) for argument in stage.arguments),
+        arguments=tuple(interpolate(text, values) for text in stage.arguments if has_values(text, values)),
         network=stage.network,
         capabilities=tuple(sorted(stage.capabilities)),
         environment=tuple((name, interpolate(value, values)) for name, value in sorted(stage.environment)),
@@ -106,7 +107,9 @@ def _stage(stage: Stage, pipeline: Pipeline, values: Mapping[str, str], exists: 
             for mount in mounts
         ),
         directories=(*(path(mount.source) for mount in mounts if mount.create), path(stage.output)),
-        expects=tuple(Expectation(role=role, path=path(text)) for role, text in stage.expects),
+        expects=tuple(
+            Expectation(role=role, path=path(text)) for role, text in stage.expects if has_values(text, values)
+        ),
         output=path(stage.output),
         memory=_bytes(stage.resources),
         pids=stage.resources.pids,
@@ -114,6 +117,15 @@ def _stage(stage: Stage, pipeline: Pipeline, values: Mapping[str, str], exists: 
         scratch_in_memory=_in_memory(stage, values),
         timeout=stage.timeout,
     )
+
+
+def with_arguments(plan: Plan, kind: str, arguments: tuple[str, ...]) -> Plan:
+    """The plan with further arguments for the stages of a kind."""
+    stages = (
+        replace(stage, arguments=(*stage.arguments, *arguments)) if stage.kind == kind else stage
+        for stage in plan.stages
+    )  # fmt: skip
+    return replace(plan, stages=tuple(stages))
 
 
 def preflight_plan(stage: Stage, arguments: tuple[str, ...]) -> StagePlan:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from hermetic_rpm import rpmdiff
 from hermetic_rpm.errors import InputsDiffer, PipelineInvalid, ResultsUnusable, SrpmMissing, StageFailed
@@ -26,11 +27,13 @@ class Built:
     """A build as its ``result.json`` tells it: sha256 of inputs by role and of outputs by file name.
 
     ``image`` is the builder's, if a runner recorded it.
+    ``options`` are those that the caller gave to the builder, as one may where the lock has no sidecar.
     """
 
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
     other_srpm: bool
+    options: tuple[str, ...] = ()
     tool_version: str
     image: StageImage | None
 
@@ -66,9 +69,22 @@ def read(results: Path) -> Built:
         inputs=found["inputs"],
         outputs={output["path"]: output["sha256"] for output in found["outputs"]},
         other_srpm=found["facts"].get("srpm_was_resolved") is False,
+        options=_options(found),
         tool_version=found["tool_version"],
         image=record.image_of(results, outcome.result_sha256(results)),
     )
+
+
+def _options(result: Mapping[str, Any]) -> tuple[str, ...]:
+    """The builder's options for the spec, as far as no sidecar brings them; raises `ResultsUnusable`."""
+    words = [] if "sidecar" in result["inputs"] else result["facts"].get("build_options", [])
+    if (
+        not isinstance(words, list)
+        or not all(isinstance(word, str) for word in words)
+        or {*words[::2]} - {"--with", "--without", "--define"}
+    ):
+        raise ResultsUnusable("The results tell of build options that there are not.")
+    return tuple(words)
 
 
 def find_srpm(built: Built, places: Iterable[Path]) -> Path:
@@ -108,7 +124,7 @@ def again(stage: StagePlan, built: Built, output: Path, further: Mapping[str, st
     refuse_other_inputs(built.inputs, {**now, **further})
     return replace(
         stage,
-        arguments=(*stage.arguments, *(("--allow-other-srpm",) if built.other_srpm else ())),
+        arguments=(*stage.arguments, *(("--allow-other-srpm",) if built.other_srpm else ()), *built.options),
         binds=tuple(replace(bind, source=output) if bind.source == stage.output else bind for bind in stage.binds),
         directories=tuple(output if path == stage.output else path for path in stage.directories),
         expects=tuple(expected for expected in stage.expects if expected.role in built.inputs),

@@ -37,7 +37,11 @@ class Memory(click.ParamType[int]):
     epilog="With --preflight alone it says what the host allows, and which setting to change; "
     "with --shell as its first argument it enters the buildroot of a failed build.",
 )
-@click.option("--srpm", type=click.Path(path_type=Path), required=True, help="The source RPM that was resolved.")
+@click.option(
+    "--srpm",
+    type=click.Path(path_type=Path),
+    help="The source RPM that was resolved.  [default: the one that the resolver made, beside the lockfile]",
+)
 @click.option(
     "--lockfile",
     type=click.Path(path_type=Path),
@@ -95,12 +99,13 @@ class Memory(click.ParamType[int]):
     help="Keep the buildroot of a build that fails in the scratch directory, for --shell.",
 )
 @edge.input_option
+@edge.spec_options
 @edge.common_options
 def command(
-    srpm: Path, lockfile: Path, repository: Path, output: Path, scratch: Path, require_no_network: bool,
+    srpm: Path | None, lockfile: Path, repository: Path, output: Path, scratch: Path, require_no_network: bool,
     allow_other_srpm: bool, timeout: int | None, createrepo: bool, processes: int, process_memory: int | None,
-    keep_buildroot: bool, given: tuple[Input, ...],
-    expect: tuple[tuple[str, str], ...], log_format: str,
+    keep_buildroot: bool, given: tuple[Input, ...], with_: tuple[str, ...], without: tuple[str, ...],
+    define: tuple[str, ...], expect: tuple[tuple[str, str], ...], log_format: str,
 ) -> None:  # fmt: skip
     """Build binary RPMs from a lockfile and its offline repository, without a network."""
     request = Request(
@@ -108,6 +113,7 @@ def command(
         require_no_network=require_no_network, allow_other_srpm=allow_other_srpm, timeout=timeout,
         createrepo=createrepo, inputs=given, expected=dict(expect),
         limits=package_limits(processes, process_memory), keep_buildroot=keep_buildroot,
+        options=edge.build_options(with_, without, define),
     )  # fmt: skip
     edge.run("builder", output, log_format, lambda progress, report: build(request, progress, report))
 

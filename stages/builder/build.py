@@ -24,14 +24,16 @@ from hermetic_rpm.errors import (
     HermeticError,
     Interrupted,
     NetworkPresent,
+    OptionsLocked,
     RequirementNotLocked,
+    SrpmMissing,
 )
 from hermetic_rpm.image import unpack
 from hermetic_rpm.image.manifest import Image
 from hermetic_rpm.inputs import Input
-from hermetic_rpm.lock import join, repository
+from hermetic_rpm.lock import join, options, repository
 from hermetic_rpm.lock.compare import installed_differences
-from hermetic_rpm.lock.model import Lock
+from hermetic_rpm.lock.model import NO_OPTIONS, BuildOptions, Lock
 from hermetic_rpm.preflight import facts as kernel
 from hermetic_rpm.progress import Progress
 from hermetic_rpm.result import outputs_of
@@ -46,9 +48,13 @@ CONFLICTS = re.compile(r"^\s+(\S.*) conflicts with \S+$")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """What the builder was asked to do (paths inside its container); ``timeout`` in seconds."""
+    """What the builder was asked to do (paths inside its container); ``timeout`` in seconds.
 
-    srpm: Path
+    Without ``srpm`` it builds the source RPM that lies beside the lockfile.
+    """
+
+    srpm: Path | None
+    options: BuildOptions
     lockfile: Path
     repository: Path
     output: Path
@@ -70,13 +76,13 @@ def build(request: Request, progress: Progress, report: Report) -> None:
     collect.remove_earlier(request.output)
     with logs.open_logs(request.output, progress) as log:
         with log.phase("check"):
-            lock, image = _check(request, report, progress)
+            lock, image, srpm = _check(request, report, progress)
         scratch = files.scratch_directory(request.scratch, "build-")
         with ThreadPoolExecutor(max_workers=1) as beside:
             try:
                 with log.phase("inputs"):
                     report.inputs |= inputs.take(request.inputs, scratch / kept.INPUTS, request.expected)
-                _build(request, lock, image, scratch, log, report, beside)
+                _build(request, lock, image, srpm, scratch, log, report, beside)
             except Interrupted:
                 raise
             except HermeticError:
@@ -95,7 +101,7 @@ def _keep(request: Request, scratch: Path, progress: Progress, report: Report) -
         progress.say(f"the buildroot is kept in {found}, for `hermetic-rpm shell`")
 
 
-def _check(request: Request, report: Report, progress: Progress) -> tuple[Lock, Image]:
+def _check(request: Request, report: Report, progress: Progress) -> tuple[Lock, Image, Path]:
     interfaces = tuple(sorted(name for _, name in socket.if_nameindex()))
     report.facts["network_interfaces_outside"] = list(interfaces)
     report.facts["outside"] = _outside()
@@ -112,10 +118,12 @@ def _check(request: Request, report: Report, progress: Progress) -> tuple[Lock, 
             "this lock has no sidecar: only sigmd5 and NEVRA can be checked, and not whether this is the resolved SRPM"
         )
     report.inputs |= join.checksums(lock)
-    rpmfile.check_source_rpm(request.srpm)
-    report.inputs["srpm"] = _source_rpm(request, lock, report, progress)
+    report.facts["build_options"] = list(options.arguments(_options(request, lock)))
+    srpm = request.srpm or _beside(request.lockfile, lock)
+    rpmfile.check_source_rpm(srpm)
+    report.inputs["srpm"] = _source_rpm(request, srpm, lock, report, progress)
     expect_srpm(report.inputs["srpm"], request.expected)
-    return lock, repository.check_image(lock, request.repository)
+    return lock, repository.check_image(lock, request.repository), srpm
 
 
 def _outside() -> dict[str, Any]:
@@ -130,20 +138,36 @@ def _outside() -> dict[str, Any]:
     }
 
 
-def _source_rpm(request: Request, lock: Lock, report: Report, progress: Progress) -> str:
+def _options(request: Request, lock: Lock) -> BuildOptions:
+    """The options that the resolver recorded, or for a lock without sidecar the caller's; raises `OptionsLocked`."""
+    if lock.sidecar is None:
+        return request.options
+    if request.options != NO_OPTIONS:
+        raise OptionsLocked("The options of the build are those of the lock; others were given.")
+    return lock.sidecar.build_options
+
+
+def _beside(lockfile: Path, lock: Lock) -> Path:
+    """The source RPM that a resolver made and left beside its lock; raises `SrpmMissing`."""
+    if lock.sidecar is None:
+        raise SrpmMissing("Nothing names the source RPM of a lock without sidecar.", solution="Name it with --srpm.")
+    return lockfile.with_name(lock.sidecar.srpm.name)
+
+
+def _source_rpm(request: Request, srpm: Path, lock: Lock, report: Report, progress: Progress) -> str:
     """The sha256 of the source RPM: the resolved one, unless the caller wants to try another."""
     resolved = None if lock.sidecar is None else lock.sidecar.srpm.sha256
-    found = files.sha256_of(request.srpm)
+    found = files.sha256_of(srpm)
     report.facts["srpm_was_resolved"] = None if resolved is None else found == resolved
     if not request.allow_other_srpm:
-        return repository.check_source_rpm(lock, request.srpm)
+        return repository.check_source_rpm(lock, srpm)
     if resolved not in (None, found):
-        progress.warn(f"{request.srpm.name} is not the source RPM that was resolved")
+        progress.warn(f"{srpm.name} is not the source RPM that was resolved")
     return found
 
 
 def _build(
-    request: Request, lock: Lock, image: Image, scratch: Path, log: Logs, report: Report, beside: Executor
+    request: Request, lock: Lock, image: Image, srpm: Path, scratch: Path, log: Logs, report: Report, beside: Executor
 ) -> None:
     """What can wait for nothing else runs ``beside``: the image unpacked while packages are hashed, and its end."""
     progress = log.progress
@@ -174,19 +198,20 @@ def _build(
             *rpmbuild.input_mounts(scratch / kept.INPUTS),
         ),
         limits=request.limits,
+        options=options.arguments(_options(request, lock)),
     )  # fmt: skip
     report.facts["limits"] = {"seconds": request.timeout, **limits.found(request.limits)}
     with log.phase("rpmbuild"), limits.memory_watched(lambda killed: report.facts.update(memory_kills=killed)):
-        outcome = _rpmbuild(package, lock, request.srpm, progress)
+        outcome = _rpmbuild(package, lock, srpm, progress)
         inside["rpmbuild"] = dict(outcome.inside)
         if outcome.returncode != 0:
             files.check_space(boot.buildroot, outcome.tail)
-            raise failure(outcome, request.srpm, None if lock.sidecar is None else lock.sidecar.target.name)
+            raise failure(outcome, srpm, None if lock.sidecar is None else lock.sidecar.target.name)
     with log.phase("collect"):
         built = collect.results(boot.buildroot, request.output)
     with log.phase("describe"):
         described = collect.describe(
-            request.output, built, lock, request.srpm, report.inputs["srpm"], createrepo=request.createrepo
+            request.output, built, lock, srpm, report.inputs["srpm"], createrepo=request.createrepo
         )
     known = {package.path: package.sha256 for package in built}
     report.outputs = outputs_of(
@@ -266,6 +291,6 @@ def failure(outcome: Outcome, srpm: Path, target: str | None) -> BuildFailed | R
     if conflicts:
         return BuildFailed(
             f"The BuildConflicts of {srpm.name} forbid what is locked: {', '.join(conflicts)}.",
-            solution="The resolver does not remove packages for BuildConflicts; choose a target without them.",
+            solution="Resolve again: the resolver keeps out what conflicts, or tells why it cannot.",
         )
     return BuildFailed(f"rpmbuild of {srpm.name} ended with status {outcome.returncode}.", log_tail=outcome.tail)

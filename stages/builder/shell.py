@@ -41,7 +41,7 @@ def enter(request: ShellRequest, progress: Progress) -> int:
                 sandbox.bind(request.repository, REPOSITORY, read_only=True),
                 *rpmbuild.input_mounts(found.inputs),
             ),
-            limits=found.limits,
+            limits=found.limits, options=found.options,
         )  # fmt: skip
         room = replace(rpmbuild.room(package), cwd=rpmbuild.build_directory(package))
     if request.as_root:

@@ -21,7 +21,17 @@ MOCK_CONFIG = "--mock-config"
     epilog="With --preflight alone it says what the host allows, and which setting to change. "
     "With --mock-config it evaluates configurations of Mock.",
 )
-@click.option("--srpm", type=click.Path(path_type=Path), required=True, help="The source RPM.")
+@click.option("--srpm", type=click.Path(path_type=Path), help="The source RPM.")
+@click.option(
+    "--spec",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Instead of a source RPM: the spec to make it from; it is left beside the lockfile.",
+)
+@click.option(
+    "--sources",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="With --spec: the directory that holds its sources and patches.",
+)
 @click.option("--target", required=True, help="Name of a target, or path of a target file.")
 @click.option(
     "--targets",
@@ -65,14 +75,24 @@ MOCK_CONFIG = "--mock-config"
     help="Seconds that the spec's code may take each time it runs.",
 )
 @edge.input_option
+@edge.resolver_options
 @edge.common_options
 def command(
-    srpm: Path, target: str, targets: Path, keys: Path, output: Path, cache: Path | None, scratch: Path,
-    timeout: int, given: tuple[Input, ...], expect: tuple[tuple[str, str], ...], log_format: str,
+    srpm: Path | None, spec: Path | None, sources: Path | None, with_: tuple[str, ...], without: tuple[str, ...],
+    define: tuple[str, ...], requires: tuple[str, ...], target: str, targets: Path, keys: Path, output: Path,
+    cache: Path | None, scratch: Path, timeout: int, given: tuple[Input, ...], expect: tuple[tuple[str, str], ...],
+    log_format: str,
 ) -> None:  # fmt: skip
     """Find every build dependency of a source RPM and write a lockfile."""
+    if (srpm is None) == (spec is None):
+        raise click.UsageError("Give either --srpm or --spec.")
+    if sources is not None and spec is None:
+        raise click.UsageError("--sources goes with --spec.")
     request = Request(
         srpm=srpm,
+        spec=spec,
+        sources=sources,
+        options=edge.build_options(with_, without, define, requires),
         target=target,
         targets=targets,
         keys=keys,

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hermetic_rpm.buildroot import rpmbuild
-from hermetic_rpm.buildroot.rpmbuild import PackageRoom
-from hermetic_rpm.errors import ResolveDidNotSettle, SpecFailed
+from hermetic_rpm.buildroot.rpmbuild import Demands, PackageRoom
+from hermetic_rpm.errors import ResolveDidNotSettle, SpecFailed, WrongArchitecture
 
 MAX_ROUNDS = 10
 
@@ -25,10 +25,19 @@ class Requirements:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Steps:
-    """What the loop does to the world: install requirements, returning whether that changed anything."""
+class Wish:
+    """What a round asks for: requirements, what must not be installed beside them, and who asks."""
 
-    install: Callable[[tuple[str, ...]], bool]
+    requirements: tuple[str, ...]
+    conflicts: tuple[str, ...] = ()
+    by: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Steps:
+    """What the loop does to the world: fulfil a wish, returning whether that changed anything."""
+
+    install: Callable[[Wish], bool]
     say: Callable[[str], None]
 
 
@@ -37,29 +46,46 @@ def capabilities(requirements: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(requirement for requirement in requirements if not requirement.startswith("rpmlib("))
 
 
-def resolve(package: PackageRoom, spec: str, steps: Steps) -> Requirements:
-    """Install all that ``spec`` needs; raises `ResolveDidNotSettle` if it keeps asking for more."""
-    static, is_dynamic = _static_rounds(package, spec, steps)
-    dynamic = _dynamic_rounds(package, spec, steps) if is_dynamic else ()
+def resolve(package: PackageRoom, spec: str, steps: Steps, further: tuple[str, ...] = ()) -> Requirements:
+    """Install all that ``spec`` needs, and ``further`` requirements, which count as the spec's own.
+
+    Raises `ResolveDidNotSettle` if it keeps asking for more, `WrongArchitecture` if it is not for the target's.
+    """
+    static, conflicts, is_dynamic = _static_rounds(package, spec, steps, further)
+    dynamic = _dynamic_rounds(package, spec, steps, further, conflicts) if is_dynamic else ()
     return Requirements(static=static, dynamic=tuple(sorted(set(dynamic) - set(static))))
 
 
-def _static_rounds(package: PackageRoom, spec: str, steps: Steps) -> tuple[tuple[str, ...], bool]:
+def _static_rounds(
+    package: PackageRoom, spec: str, steps: Steps, further: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
+    """The requirements and conflicts of the spec, and whether it generates more."""
     seen: list[tuple[str, ...]] = []
     for number in range(1, MAX_ROUNDS + 1):
-        srpm = rpmbuild.source_rpm(package, spec)
-        found = rpmbuild.requirements(package, srpm)
-        if number == 1 and (conflicts := rpmbuild.conflicts(package, srpm)):
-            steps.say(f"BuildConflicts are not acted upon: {', '.join(conflicts)}; rpmbuild fails if one is installed")
-        wanted = capabilities(found)
+        found = rpmbuild.demands(package, rpmbuild.source_rpm(package, spec))
+        refuse_architecture(spec, package.architecture, found)
+        wanted = tuple(sorted({*capabilities(found.requirements), *further}))
         steps.say(f"round {number} of the spec: {_count(wanted)}{_news(seen, wanted)}")
         seen.append(wanted)
-        if not steps.install(wanted):
-            return wanted, rpmbuild.DYNAMIC in {requirement.split(" ")[0] for requirement in found}
+        if not steps.install(Wish(requirements=wanted, conflicts=found.conflicts, by=spec)):
+            is_dynamic = any(requirement.startswith(rpmbuild.DYNAMIC) for requirement in found.requirements)
+            return wanted, found.conflicts, is_dynamic
     raise _unsettled(spec, seen)
 
 
-def _dynamic_rounds(package: PackageRoom, spec: str, steps: Steps) -> tuple[str, ...]:
+def refuse_architecture(spec: str, architecture: str, found: Demands) -> None:
+    """Raise `WrongArchitecture` for what ``rpmbuild -bs`` lets pass and ``rpmbuild -bb`` does not."""
+    if architecture in found.excluded:
+        raise WrongArchitecture(f"{spec} cannot be built for {architecture}: its ExcludeArch names it.")
+    if found.exclusive and not {architecture, "noarch"} & {*found.exclusive}:
+        raise WrongArchitecture(
+            f"{spec} cannot be built for {architecture}: its ExclusiveArch is {' '.join(found.exclusive)}."
+        )
+
+
+def _dynamic_rounds(
+    package: PackageRoom, spec: str, steps: Steps, further: tuple[str, ...], conflicts: tuple[str, ...]
+) -> tuple[str, ...]:
     seen: list[tuple[str, ...]] = []
     for number in range(1, MAX_ROUNDS + 1):
         options = ("-br", "--nodeps") if number == 1 else ("-br", "--nodeps", "--noprep")
@@ -73,10 +99,11 @@ def _dynamic_rounds(package: PackageRoom, spec: str, steps: Steps) -> tuple[str,
             return seen[-1] if seen else ()
         if path is None:
             raise SpecFailed(f"rpmbuild -br of {spec} made no package with requirements.", log_tail=outcome.tail)
-        wanted = capabilities(rpmbuild.requirements(package, path))
+        wanted = tuple(sorted({*capabilities(rpmbuild.requirements(package, path)), *further}))
         steps.say(f"round {number} of %generate_buildrequires: {_count(wanted)}{_news(seen, wanted)}")
         seen.append(wanted)
-        if not steps.install(wanted):
+        by = f"%generate_buildrequires of {spec}"
+        if not steps.install(Wish(requirements=wanted, conflicts=conflicts, by=by)):
             return wanted
     raise _unsettled(spec, seen)
 

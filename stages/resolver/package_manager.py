@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,6 +54,7 @@ PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+~^:-]*( (<|<=|=|>=|>) [^\s()]+)?")
 
 NO_MATCH = re.compile(r"No match for argument: (.+)$")
 NOTHING_PROVIDES = re.compile(r"nothing provides (?:requested )?(.+?)(?: needed by (.+))?$")
+UNINSTALLABLE = re.compile(r"(package \S+.* (?:requires|conflicts with) .+)")
 UNAVAILABLE = re.compile(r"(?i)(cannot download|failed to download metadata|cannot prepare internal mirrorlist"
                          r"|curl error|status code: [45]\d\d|no more mirrors|repomd\.xml)")  # fmt: skip
 UNAVAILABLE_ID = re.compile(r"""for repo(?:sitory)? ["']([A-Za-z0-9._:+-]+)["']""")
@@ -142,14 +142,27 @@ def escape(requirement: str) -> str:
     return re.sub(r"([*?\[])", r"[\1]", text)
 
 
-def download_command(manager: PackageManager, target: Target, specs: tuple[str, ...]) -> tuple[str, ...]:
+def download_command(
+    manager: PackageManager, target: Target, specs: tuple[str, ...], *, without: tuple[str, ...] = ()
+) -> tuple[str, ...]:
     """The dnf command that fills the cache with metadata and with what `install_command` will need."""
-    return (*_command(manager, target), "install", *COMMAND_OPTIONS[manager.flavour], DOWNLOAD, "--", *specs)
+    return (*_command(manager, target), *_install(manager, without), DOWNLOAD, "--", *specs)
 
 
-def install_command(manager: PackageManager, target: Target, specs: tuple[str, ...]) -> tuple[str, ...]:
-    """The dnf command that installs ``specs`` (escaped) into the buildroot from the cache alone."""
-    return (*_command(manager, target), OFFLINE, "install", *COMMAND_OPTIONS[manager.flavour], "--", *specs)
+def install_command(
+    manager: PackageManager, target: Target, specs: tuple[str, ...], *, without: tuple[str, ...] = ()
+) -> tuple[str, ...]:
+    """The dnf command that installs ``specs`` (escaped) from the cache alone, and never the packages ``without``."""
+    return (*_command(manager, target), OFFLINE, *_install(manager, without), "--", *specs)
+
+
+def _install(manager: PackageManager, without: tuple[str, ...]) -> tuple[str, ...]:
+    return (*(f"--exclude={package}" for package in without), "install", *COMMAND_OPTIONS[manager.flavour])
+
+
+def providers_command(manager: PackageManager, target: Target, spec: str, *options: str) -> tuple[str, ...]:
+    """The dnf command that lists the packages which provide ``spec`` (escaped)."""
+    return (*_command(manager, target), "--quiet", "repoquery", *options, f"--whatprovides={spec}")
 
 
 def read_sources_command(manager: PackageManager, target: Target) -> tuple[str, ...]:
@@ -167,8 +180,9 @@ def _command(manager: PackageManager, target: Target) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def explain(tail: tuple[str, ...], requirements: tuple[str, ...]) -> HermeticError:
-    """The error that dnf's last lines mean."""
+def explain(tail: tuple[str, ...], requirements: tuple[str, ...], *, wanted_by: str | None = None) -> HermeticError:
+    """The error that dnf's last lines mean; ``wanted_by`` says who asked for ``requirements``."""
+    asker = "" if wanted_by is None else f", wanted by {wanted_by}"
     if any(files.NO_SPACE.search(line) for line in tail):
         return DiskFull("No space left for the buildroot.", log_tail=tail)
     missing: list[str] = []
@@ -182,7 +196,7 @@ def explain(tail: tuple[str, ...], requirements: tuple[str, ...]) -> HermeticErr
             missing.append(f"{found[1].strip()} (needed by {found[2].strip()})")
     if missing:
         names = ", ".join(dict.fromkeys(missing))
-        return UnsatisfiedRequirement(f"No repository of the target provides {names}.", log_tail=tail)
+        return UnsatisfiedRequirement(f"No repository of the target provides {names}{asker}.", log_tail=tail)
     if any(BAD_SIGNATURE.search(line) for line in tail):
         return PackageManagerFailed(
             "A package is not signed as the target demands.", log_tail=tail,
@@ -193,7 +207,8 @@ def explain(tail: tuple[str, ...], requirements: tuple[str, ...]) -> HermeticErr
         which = "A repository of the target" if named is None else f"The repository {named}"
         return RepositoryUnavailable(f"{which} cannot be read.", log_tail=tail)
     what = f" for {', '.join(map(_unescaped, requirements[:5]))}" if requirements else ""
-    return PackageManagerFailed(f"The package manager found no set of packages{what}.", log_tail=tail)
+    why = next((f": {found[1]}" for line in tail if (found := UNINSTALLABLE.search(line))), "")
+    return PackageManagerFailed(f"The package manager found no set of packages{what}{asker}{why}.", log_tail=tail)
 
 
 def _unescaped(text: str) -> str:
@@ -219,21 +234,22 @@ def install(
     target: Target,
     specs: tuple[str, ...],
     *,
-    on_line: Callable[[str], None] | None = None,
+    without: tuple[str, ...] = (),
+    wanted_by: str | None = None,
 ) -> None:
     """Install ``specs`` and what they need into the buildroot; raises what `explain` says, or `BuildTimeout`."""
-    download = download_command(manager, target, specs)
-    outcome = bootstrap.run(boot, _room(manager, boot), download, on_line=on_line)
+    download = download_command(manager, target, specs, without=without)
+    outcome = bootstrap.run(boot, room(manager, boot), download)
     if outcome.returncode == 0 and NOTHING not in outcome.tail:
-        command = install_command(manager, target, specs)
-        outcome = bootstrap.run(boot, _offline_room(manager, boot), command, on_line=on_line)
+        command = install_command(manager, target, specs, without=without)
+        outcome = bootstrap.run(boot, _offline_room(manager, boot), command)
     if outcome.returncode != 0:
-        raise explain(outcome.tail, specs)
+        raise explain(outcome.tail, specs, wanted_by=wanted_by)
 
 
 def read_sources(manager: PackageManager, boot: Bootstrap, target: Target) -> None:
     """Fetch the metadata of the source repositories into the cache; raises `RepositoryUnavailable`, or `DiskFull`."""
-    outcome = bootstrap.run(boot, _room(manager, boot), read_sources_command(manager, target))
+    outcome = bootstrap.run(boot, room(manager, boot), read_sources_command(manager, target))
     if outcome.returncode != 0:
         error = explain(outcome.tail, ())
         if isinstance(error, RepositoryUnavailable | DiskFull):
@@ -241,7 +257,8 @@ def read_sources(manager: PackageManager, boot: Bootstrap, target: Target) -> No
         raise RepositoryUnavailable("A repository of source RPMs cannot be read.", log_tail=outcome.tail)
 
 
-def _room(manager: PackageManager, boot: Bootstrap) -> Sandbox:
+def room(manager: PackageManager, boot: Bootstrap) -> Sandbox:
+    """The sandbox in which dnf runs, with a network."""
     return bootstrap.room(boot, network=True, mounts=(sandbox.bind(manager.cache, CACHE), *manager.mounts))
 
 

@@ -9,27 +9,36 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hermetic_rpm import files, inputs
+from hermetic_rpm import files, inputs, made
 from hermetic_rpm.buildroot import bootstrap, rpmbuild, sandbox
 from hermetic_rpm.buildroot.bootstrap import Bootstrap
 from hermetic_rpm.buildroot.commandlog import CommandLog, open_log
 from hermetic_rpm.buildroot.rpmbuild import PackageRoom
 from hermetic_rpm.edge import Report, expect_srpm
-from hermetic_rpm.errors import BootstrapIncomplete
+from hermetic_rpm.errors import BootstrapIncomplete, PackageManagerFailed, UnsatisfiedRequirement
 from hermetic_rpm.files import write_atomically, writing_errors
 from hermetic_rpm.image import copy, manifest, unpack
 from hermetic_rpm.image.manifest import Image
 from hermetic_rpm.inputs import Input
-from hermetic_rpm.lock import assemble
+from hermetic_rpm.lock import assemble, options
 from hermetic_rpm.lock.lockfile import LOCKFILE_NAME, InstalledRow
-from hermetic_rpm.lock.model import LockedSrpm, MetadataFile, RequirementEdges, RpmSource, SourceRpm
+from hermetic_rpm.lock.model import BuildOptions, LockedSrpm, MetadataFile, RequirementEdges, RpmSource, SourceRpm
 from hermetic_rpm.lock.sidecar import KEYS_DIRECTORY, SIDECAR_NAME
 from hermetic_rpm.progress import Progress
 from hermetic_rpm.result import outputs_of
 from hermetic_rpm.target import keys, load, support
 from hermetic_rpm.target.keys import Key
 from hermetic_rpm.target.model import Target
-from stages.resolver import bootstrap_packages, buildroot_cache, loop, metadata, package_manager, source_rpms
+from stages.resolver import (
+    bootstrap_packages,
+    buildroot_cache,
+    conflicts,
+    from_spec,
+    loop,
+    metadata,
+    package_manager,
+    source_rpms,
+)
 from stages.resolver import edges as requirement_edges
 from stages.resolver.bootstrap_packages import Locked, Workshop
 from stages.resolver.package_manager import PackageManager
@@ -41,10 +50,14 @@ LOG_NAME = "resolver.log"
 class Request:
     """What the resolver was asked to do (paths inside its container).
 
-    ``timeout`` (seconds) is for each time that code of the package runs.
+    Either there is a ``srpm``, or a ``spec`` and perhaps ``sources``.  ``timeout`` (seconds) is for
+    each time that code of the package runs.
     """
 
-    srpm: Path
+    srpm: Path | None
+    spec: Path | None
+    sources: Path | None
+    options: BuildOptions
     target: str
     targets: Path
     keys: Path
@@ -70,8 +83,9 @@ class Setup:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Found:
-    """What the loop found: requirements, and what was installed before and after it."""
+    """What the loop found: requirements, and what was installed before and after it; and the source RPM it was for."""
 
+    srpm: Path
     requirements: loop.Requirements
     minimal: tuple[InstalledRow, ...]
     rows: tuple[InstalledRow, ...]
@@ -89,11 +103,11 @@ class Origins:
 def resolve(request: Request, progress: Progress, report: Report) -> None:
     """Write lockfile, sidecar, keys and log into the output directory."""
     with progress.phase("check"):
-        srpm = _check_srpm(request, report)
+        given = _check_given(request, report)
         target = load.load(load.find(request.target, request.targets))
         support.require(target)
         report.inputs["target"] = target.sha256
-        _forget_older_lock(request.output)
+        forget_older_lock(request)
     scratch = files.scratch_directory(request.scratch, "resolve-")
     cache = request.cache or scratch / "cache"
     try:
@@ -107,24 +121,34 @@ def resolve(request: Request, progress: Progress, report: Report) -> None:
             with progress.phase("origins"):
                 origins = _origins(setup, found, progress)
             with progress.phase("lock"):
-                _write_lock(request, setup, srpm, found, origins, edges)
+                srpms = _keep_srpm(request, found)
+                _write_lock(request, setup, given or assemble.locked_srpm(found.srpm), found, origins, edges)
                 metadata.keep(cache, dnf_cache, origins.packages)
                 metadata.keep_files(cache, dnf_cache, target.repositories, origins.metadata)
     finally:
         sandbox.remove(scratch)
-    names = (LOCKFILE_NAME, SIDECAR_NAME, LOG_NAME, *(f"{KEYS_DIRECTORY}/{key.name}" for key in setup.keys))
+    names = (*srpms, LOCKFILE_NAME, SIDECAR_NAME, LOG_NAME, *(f"{KEYS_DIRECTORY}/{key.name}" for key in setup.keys))
     report.outputs = outputs_of(request.output, [request.output / name for name in names])
     report.summary = f"locked {len(found.rows)} packages in {request.output / LOCKFILE_NAME}"
 
 
-def _check_srpm(request: Request, report: Report) -> LockedSrpm:
+def _check_given(request: Request, report: Report) -> LockedSrpm | None:
+    """The identity of the source RPM, if one was given."""
+    if request.srpm is None:
+        assert request.spec is not None
+        report.inputs["spec"] = files.sha256_of(request.spec)
+        return None
     srpm = assemble.locked_srpm(request.srpm)
     report.inputs["srpm"] = srpm.sha256
     expect_srpm(srpm.sha256, request.expected)
     return srpm
 
 
-def _forget_older_lock(output: Path) -> None:
+def forget_older_lock(request: Request) -> None:
+    """Remove what an earlier run left, but not a source RPM that it made and that is resolved now."""
+    output, given = request.output, request.srpm
+    earlier = [name for name in made.earlier(output) if (output / name).exists()]
+    made.remove(output, (name for name in earlier if given is None or not given.samefile(output / name)))
     with writing_errors(output):
         for name in (LOCKFILE_NAME, SIDECAR_NAME):
             (output / name).unlink(missing_ok=True)
@@ -235,15 +259,15 @@ def _find(setup: Setup, request: Request, progress: Progress, log: CommandLog) -
     package = PackageRoom(
         root=setup.boot.buildroot, architecture=setup.target.architecture, log=log, timeout=request.timeout,
         mounts=rpmbuild.input_mounts(setup.boot.root.with_name("inputs")),
+        options=options.arguments(request.options),
     )  # fmt: skip
     current = [rows]
 
-    def install(requirements: tuple[str, ...]) -> bool:
-        if not requirements:
+    def install(wish: loop.Wish) -> bool:
+        if not wish.requirements and not wish.conflicts:
             return False
-        specs = tuple(package_manager.escape(requirement) for requirement in requirements)
         with progress.phase("requirements"):
-            package_manager.install(setup.manager, setup.boot, setup.target, specs)
+            _install(setup, wish, progress)
             now = bootstrap.installed(setup.boot)
         changed = now != current[0]
         current[0] = now
@@ -251,9 +275,36 @@ def _find(setup: Setup, request: Request, progress: Progress, log: CommandLog) -
 
     with progress.phase("spec"):
         rpmbuild.prepare(package, setup.target.macros)
-        spec = rpmbuild.import_srpm(package, request.srpm)
-        requirements = loop.resolve(package, spec, loop.Steps(install=install, say=progress.say))
-    return Found(requirements=requirements, minimal=rows, rows=current[0])
+        if further := request.options.requires:  # first, since the spec may need their macros to be read at all
+            install(loop.Wish(requirements=further, by="--build-requires"))
+        srpm = request.srpm or _from_spec(request, setup, package, progress)
+        spec = rpmbuild.import_srpm(package, srpm)
+        requirements = loop.resolve(package, spec, loop.Steps(install=install, say=progress.say), further)
+    return Found(srpm=srpm, requirements=requirements, minimal=rows, rows=current[0])
+
+
+def _from_spec(request: Request, setup: Setup, package: PackageRoom, progress: Progress) -> Path:
+    assert request.spec is not None
+    srpm = from_spec.make(package, request.spec, request.sources, setup.boot.root.with_name("source"))
+    progress.say(f"made {srpm.name} from {request.spec.name}")
+    return srpm
+
+
+def _install(setup: Setup, wish: loop.Wish, progress: Progress) -> None:
+    """Install what is required, keep out what conflicts."""
+    specs = tuple(package_manager.escape(requirement) for requirement in wish.requirements)
+    without: tuple[str, ...] = ()
+    if wish.conflicts:
+        without = conflicts.keep_out(setup.manager, setup.boot, setup.target, wish, progress.say)
+    if not specs:
+        return
+    try:
+        package_manager.install(setup.manager, setup.boot, setup.target, specs, without=without, wanted_by=wish.by)
+    except (UnsatisfiedRequirement, PackageManagerFailed) as error:
+        if not without:
+            raise
+        why = f"without {', '.join(without)}: {error.reason.removesuffix('.')}"
+        raise conflicts.unavoidable(wish, why, error.log_tail) from error
 
 
 def _edges(setup: Setup, found: Found) -> RequirementEdges:
@@ -292,6 +343,15 @@ def _minimal_buildroot(setup: Setup, request: Request, progress: Progress) -> No
         slot.keep(setup.boot.buildroot, scratch)
 
 
+def _keep_srpm(request: Request, found: Found) -> tuple[str, ...]:
+    """Copy the source RPM beside the lock if it was made here; returns its name then."""
+    if request.srpm is not None:
+        return ()
+    made.note(request.output, (found.srpm.name,))
+    files.copy_out(found.srpm.parent, found.srpm.name, request.output / found.srpm.name)
+    return (found.srpm.name,)
+
+
 def _write_lock(
     request: Request,
     setup: Setup,
@@ -304,7 +364,7 @@ def _write_lock(
         target=setup.target, image=setup.image, keys=setup.keys, srpm=srpm, rows=found.rows,
         origins=tuple(map(_source, origins.packages)), metadata=origins.metadata, sources=origins.sources,
         static_requirements=found.requirements.static, dynamic_requirements=found.requirements.dynamic, edges=edges,
-        bootstrap_packages=setup.completed,
+        bootstrap_packages=setup.completed, build_options=request.options,
     )  # fmt: skip
     assemble.write(request.output, documents, setup.keys)
 

@@ -77,6 +77,7 @@ def minimal(request: pytest.FixtureRequest, hello: Workspace, tmp_path: Path) ->
         yield made
 
 
+@pytest.mark.promise("3.bad", "a spec that does not parse, or does not end, is told")
 def test_a_spec_that_loops_is_ended(workspace: Workspace, attack) -> None:
     srpm = attack(prep="%(if test -d /builddir; then sleep 1000; fi)")
     done = workspace.resolve(srpm, "demo-dnf5-x86_64", "--timeout", "3")

@@ -25,7 +25,8 @@ def package(tmp_path: Path) -> Iterator[PackageRoom]:
     for name in ("buildroot", "inputs"):
         (tmp_path / "build-x" / name).mkdir(parents=True)
     with open_log(tmp_path / "log") as log:
-        yield PackageRoom(root=tmp_path / "build-x/buildroot", architecture="x86_64", log=log, source_date=12)
+        yield PackageRoom(root=tmp_path / "build-x/buildroot", architecture="x86_64", log=log, source_date=12,
+                          options=("--with", "x"))  # fmt: skip
 
 
 def test_what_is_kept_is_the_buildroot_and_how_it_was_built(package: PackageRoom, tmp_path: Path) -> None:
@@ -36,7 +37,7 @@ def test_what_is_kept_is_the_buildroot_and_how_it_was_built(package: PackageRoom
     assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == ["buildroot", "inputs", "kept.json"]
     found = kept.load(tmp_path)
     assert (found.root, found.spec, found.source_date) == (tmp_path / "kept/buildroot", "a.spec", 12)
-    assert found.limits == package.limits
+    assert (found.limits, found.options) == (package.limits, ("--with", "x"))
     assert not (tmp_path / "build-x").exists()
 
 

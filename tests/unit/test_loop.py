@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hermetic_rpm.buildroot import rpmbuild
 from hermetic_rpm.buildroot.commandlog import CommandLog, open_log
-from hermetic_rpm.buildroot.rpmbuild import PackageRoom
+from hermetic_rpm.buildroot.rpmbuild import Demands, PackageRoom
 from hermetic_rpm.buildroot.sandbox import Outcome
-from hermetic_rpm.errors import ResolveDidNotSettle, SpecFailed
+from hermetic_rpm.errors import ResolveDidNotSettle, SpecFailed, WrongArchitecture
 from stages.resolver import loop
-from stages.resolver.loop import MAX_ROUNDS, Requirements, Steps
+from stages.resolver.loop import MAX_ROUNDS, Requirements, Steps, Wish
 
 DYNAMIC = "rpmlib(DynamicBuildRequires) <= 4.15.0-1"
 Answer = Callable[[frozenset[str]], tuple[str, ...]]
 SETTLES = pytest.mark.promise("2.4", "requirements that never settle are an error that names them")
+
+REPEATED = pytest.mark.promise(
+    "3.4", "`--with`, `--without`, `--define` and further requirements are recorded and repeated by the builder"
+)
+ARCHITECTURE = pytest.mark.promise("3.4", "ExclusiveArch and ExcludeArch are refused early")
 
 
 class FakePackage:
@@ -28,15 +34,20 @@ class FakePackage:
         self.installed: frozenset[str] = frozenset()
         self.options: list[tuple[str, ...]] = []
         self.said: list[str] = []
-        self.conflicts: tuple[str, ...] = ()
+        self.demands = Demands()
+        self.wishes: list[Wish] = []
 
-    def install(self, wanted: tuple[str, ...]) -> bool:
+    def install(self, wish: Wish) -> bool:
+        self.wishes.append(wish)
         before = self.installed
-        self.installed |= set(wanted)
+        self.installed |= set(wish.requirements)
         return self.installed != before
 
-    def requirements(self, _package: PackageRoom, path: str) -> tuple[str, ...]:
-        return (self.static if path == "static" else self.dynamic)(self.installed)
+    def requirements(self, _package: PackageRoom, _path: str) -> tuple[str, ...]:
+        return self.dynamic(self.installed)
+
+    def all_demands(self, _package: PackageRoom, _path: str) -> Demands:
+        return replace(self.demands, requirements=self.static(self.installed))
 
     def rpmbuild(self, _package: PackageRoom, _spec: str, *options: str) -> Outcome:
         self.options.append(options)
@@ -54,14 +65,15 @@ def _typed(log: CommandLog) -> CommandLog:
 
 
 def resolve(
-    monkeypatch: pytest.MonkeyPatch, room: PackageRoom, package: FakePackage, path: str | None = "dynamic"
-) -> Requirements:
+    monkeypatch: pytest.MonkeyPatch, room: PackageRoom, package: FakePackage, path: str | None = "dynamic",
+    further: tuple[str, ...] = (),
+) -> Requirements:  # fmt: skip
     monkeypatch.setattr(rpmbuild, "source_rpm", lambda _package, _spec: "static")
     monkeypatch.setattr(rpmbuild, "generated_requirements_rpm", lambda _package: path)
     monkeypatch.setattr(rpmbuild, "requirements", package.requirements)
-    monkeypatch.setattr(rpmbuild, "conflicts", lambda _package, _path: package.conflicts)
+    monkeypatch.setattr(rpmbuild, "demands", package.all_demands)
     monkeypatch.setattr(rpmbuild, "rpmbuild", package.rpmbuild)
-    return loop.resolve(room, "x.spec", Steps(install=package.install, say=package.said.append))
+    return loop.resolve(room, "x.spec", Steps(install=package.install, say=package.said.append), further)
 
 
 def nothing(_installed: frozenset[str]) -> tuple[str, ...]:
@@ -91,7 +103,7 @@ def test_macros_that_a_requirement_brings_bring_requirements(
         lambda installed: ("macros", *(("gcc",) if "macros" in installed else ()), *(("make",) * ("gcc" in installed))),
         nothing,
     )
-    assert resolve(monkeypatch, room, package).static == ("macros", "gcc", "make")
+    assert resolve(monkeypatch, room, package).static == ("gcc", "macros", "make")
     assert "new: gcc" in package.said[1]
 
 
@@ -144,8 +156,46 @@ def test_a_generator_that_leaves_no_package_is_told(monkeypatch: pytest.MonkeyPa
         resolve(monkeypatch, room, FakePackage(lambda _installed: (DYNAMIC,), nothing), path=None)
 
 
-def test_build_conflicts_are_told_once(monkeypatch: pytest.MonkeyPatch, room: PackageRoom) -> None:
-    package = FakePackage(lambda _: ("make",), lambda _: ())
-    package.conflicts = ("cmake < 3",)
+def test_conflicts_stay_in_force_in_every_round(monkeypatch: pytest.MonkeyPatch, room: PackageRoom) -> None:
+    package = FakePackage(lambda _: ("make", DYNAMIC), lambda _: ("gcc",))
+    package.demands = Demands(conflicts=("cmake < 3",))
     resolve(monkeypatch, room, package)
-    assert [line for line in package.said if "cmake < 3" in line] == [package.said[0]]
+    assert {wish.conflicts for wish in package.wishes} == {("cmake < 3",)}
+    assert [wish.by for wish in package.wishes] == ["x.spec"] * 2 + ["%generate_buildrequires of x.spec"] * 2
+
+
+@REPEATED
+def test_further_requirements_are_among_those_of_the_spec(monkeypatch: pytest.MonkeyPatch, room: PackageRoom) -> None:
+    package = FakePackage(lambda _: ("make",), nothing)
+    assert resolve(monkeypatch, room, package, further=("gcc >= 4", "make")).static == ("gcc >= 4", "make")
+
+
+@ARCHITECTURE
+@pytest.mark.parametrize(
+    ("demands", "says"),
+    [
+        (Demands(excluded=("s390x", "x86_64")), "its ExcludeArch names it"),
+        (Demands(exclusive=("aarch64", "s390x")), "its ExclusiveArch is aarch64 s390x"),
+    ],
+)
+def test_a_package_for_other_architectures_is_refused_before_anything_is_installed(
+    monkeypatch: pytest.MonkeyPatch, room: PackageRoom, demands: Demands, says: str
+) -> None:
+    package = FakePackage(lambda _: ("make",), nothing)
+    package.demands = demands
+    with pytest.raises(WrongArchitecture, match=says):
+        resolve(monkeypatch, room, package)
+    assert package.wishes == []
+
+
+@ARCHITECTURE
+@pytest.mark.parametrize(
+    "demands",
+    [Demands(excluded=("i686",)), Demands(exclusive=("aarch64", "x86_64")), Demands(exclusive=("noarch",))],
+)
+def test_a_package_for_the_architecture_passes(
+    monkeypatch: pytest.MonkeyPatch, room: PackageRoom, demands: Demands
+) -> None:
+    package = FakePackage(lambda _: ("make",), nothing)
+    package.demands = demands
+    assert resolve(monkeypatch, room, package).static == ("make",)

@@ -19,6 +19,7 @@ from hermetic_rpm.errors import (
 )
 from hermetic_rpm.target.keys import key_name
 from hermetic_rpm.target.model import Repository, Target
+from stages.resolver.conflicts import NEVRA
 from stages.resolver.package_manager import (
     PackageManager,
     configuration,
@@ -26,6 +27,7 @@ from stages.resolver.package_manager import (
     escape,
     explain,
     install_command,
+    providers_command,
     read_sources_command,
 )
 
@@ -220,6 +222,44 @@ def test_dnf_s_answer_becomes_the_error_it_means(
 
 def test_a_requirement_that_is_missing_twice_is_named_once() -> None:
     assert explain(("No match for argument: a", "No match for argument: a"), ()).reason.count(" a") == 1
+
+
+@pytest.mark.promise("3.4", "a requirement that nothing provides is told with who wants it")
+@pytest.mark.parametrize(
+    ("tail", "reason"),
+    [
+        (DNF4_NO_MATCH, "No repository of the target provides nosuchpackage-devel, perl(No::Such), wanted by x.spec."),
+        (
+            DNF5_CONFLICT,
+            f"The package manager found no set of packages for gcc, wanted by x.spec: {DNF5_CONFLICT[-1][4:]}.",
+        ),
+    ],
+)
+def test_an_error_names_who_asked(tail: tuple[str, ...], reason: str) -> None:
+    assert explain(tail, (escape("gcc"),), wanted_by="x.spec").reason == reason
+
+
+@pytest.mark.promise("3.4", "what BuildConflicts name is kept out of the buildroot, or the resolve ends")
+@pytest.mark.parametrize("flavour", ["dnf5", "dnf4"])
+def test_what_conflicts_is_excluded_before_anything_is_chosen(flavour: str) -> None:
+    command = install_command(manager(flavour), target(), ("gcc",), without=("x-0:1-1.noarch",))
+    assert "--exclude=x-0:1-1.noarch" in command[: command.index("--")]
+    question = providers_command(manager(flavour), target(), escape("x < 2"), "--installed")
+    assert question[-3:] == ("repoquery", "--installed", "--whatprovides=(x < 2)")
+
+
+@pytest.mark.parametrize(
+    ("line", "is_package"),
+    [
+        ("demo-c++-tools-3:1.0+really0.9-1.demo1.noarch", True),
+        ("a-0:1^20250601~rc1-0.1.x86_64", True),
+        ("Repositories loaded.", False),
+        ("Detection of Platform Module failed: No valid Platform ID detected", False),
+        ("--installroot=/-0:1-1.noarch", False),
+    ],
+)
+def test_only_packages_are_read_in_the_answer(line: str, *, is_package: bool) -> None:
+    assert (NEVRA.fullmatch(line) is not None) is is_package
 
 
 @pytest.mark.parametrize("flavour", ["dnf5", "dnf4"])

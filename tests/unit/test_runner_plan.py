@@ -14,7 +14,7 @@ from hermetic_rpm.runner.command import argv, script
 from hermetic_rpm.runner.interpolate import interpolate
 from hermetic_rpm.runner.parameters import parse_assignments, resolve
 from hermetic_rpm.runner.pipeline import Pipeline, load, parse
-from hermetic_rpm.runner.plan import Plan, StagePlan, make_plan
+from hermetic_rpm.runner.plan import Plan, StagePlan, make_plan, with_arguments
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = Path("/project")
@@ -90,6 +90,64 @@ def test_values_are_not_interpreted_again() -> None:
 
 def test_arguments_are_interpolated() -> None:
     assert plan().arguments == ("--srpm", "/input/hello.src.rpm", "--mode=quick", "human")
+
+
+EITHER = """
+version: 1
+parameters:
+  srpm: {type: file, required: true, unless: spec, description: the source RPM}
+  spec: {type: file, description: the spec}
+  sources: {type: directory, description: its sources}
+stages:
+  - name: first
+    kind: resolver
+    image: localhost/first:latest
+    network: default
+    arguments: ["--srpm=/input/${srpm.name}", "--spec=/spec/${spec.name}", "--sources=/sources", "--all"]
+    mounts:
+      - {source: "${srpm}", target: "/input/${srpm.name}", mode: ro}
+      - {source: "${sources}", target: /sources, mode: ro}
+    expects: {srpm: "${srpm}"}
+    output: out
+"""
+
+
+def either(text: str = EITHER) -> Pipeline:
+    return parse(parse_yaml(text.encode(), "pipeline.yaml", PipelineInvalid), directory=PROJECT)
+
+
+@pytest.mark.promise("3.4", "a spec and a directory of sources are taken as input")
+def test_what_uses_a_parameter_without_a_value_is_left_out() -> None:
+    first = make_plan(either(), values(either(), "spec=x.spec"), exists=lambda _: True).stages[0]
+    assert first.arguments == ("--spec=/spec/x.spec", "--sources=/sources", "--all")
+    assert (first.binds, first.expects) == ((), ())
+    made = make_plan(either(), values(either(), "srpm=x.src.rpm"), exists=lambda _: True)
+    assert [bind.target for bind in made.stages[0].binds] == ["/input/x.src.rpm"]
+    assert made.files == (Path("/here/x.src.rpm"),)
+
+
+@pytest.mark.parametrize(
+    ("assignments", "says"),
+    [
+        ((), r"The parameter srpm is missing: -p srpm=… \(the source RPM\), or -p spec=…"),
+        (("srpm=a", "spec=b"), "-p srpm=… and -p spec=… exclude each other"),
+        (("srpm=a", "spec="), "The parameter spec is missing"),
+    ],
+)
+def test_one_of_two_parameters_must_be_given(assignments: tuple[str, ...], says: str) -> None:
+    with pytest.raises(PipelineInvalid, match=says):
+        values(either(), *assignments)
+
+
+def test_a_parameter_takes_the_place_of_one_that_there_is() -> None:
+    with pytest.raises(PipelineInvalid, match=r"parameters\.srpm\.unless: there is no parameter 'spce'"):
+        either(EITHER.replace("unless: spec", "unless: spce"))
+
+
+def test_further_arguments_go_to_the_stages_of_a_kind() -> None:
+    made = make_plan(pipeline(), values(pipeline(), "srpm=x"), exists=lambda _: True)
+    assert with_arguments(made, "resolver", ("--with", "x")).stages[0].arguments[-2:] == ("--with", "x")
+    assert with_arguments(made, "fetcher", ("--with", "x")) == made
 
 
 def test_relative_sources_are_below_the_pipelines_directory() -> None:
@@ -173,5 +231,5 @@ def test_the_script_is_valid_shell_and_hashes_when_the_stage_starts() -> None:
     text = script(own_plan(), podman_environment={"CONTAINERS_CONF": "/x y/containers.conf"})
     assert "export CONTAINERS_CONF='/x y/containers.conf'" in text
     assert """--expect srpm="$(sha256sum < '/in/a b.src.rpm' | cut -c 1-64)\"""" in text
-    assert "'/input/a b.src.rpm'" in text
+    assert "'--srpm=/input/a b.src.rpm'" in text
     assert shlex.split(text, comments=True)

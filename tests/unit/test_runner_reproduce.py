@@ -78,6 +78,21 @@ def test_another_source_rpm_than_the_resolved_one_is_asked_for_again(workspace: 
     assert second.arguments[-1] == "--allow-other-srpm"
 
 
+def test_options_that_no_sidecar_records_are_given_again(workspace: Path) -> None:
+    given = ["--with", "ssl", "--define", "x --allow-other-srpm"]
+    rewrite(workspace, facts={"build_options": given})
+    assert reproduce.read(workspace / "results").options == ()
+    rewrite(workspace, inputs={}, facts={"build_options": given})
+    assert reproduce.read(workspace / "results").options == tuple(given)
+
+
+@pytest.mark.parametrize("given", [["--allow-other-srpm"], ["--with", 7], "--with", ["--with", "a", "--timeout", "1"]])
+def test_forged_options_are_refused(workspace: Path, given: Any) -> None:
+    rewrite(workspace, inputs={}, facts={"build_options": given})
+    with pytest.raises(ResultsUnusable, match="build options"):
+        reproduce.read(workspace / "results")
+
+
 @pytest.mark.parametrize(
     ("name", "role"),
     [
