@@ -125,7 +125,7 @@ def test_a_needed_capability_that_is_not_given_is_named(rootful: Engine, capabil
 
 
 @SMALLEST
-@pytest.mark.parametrize(("user", "target"), zip(("rootful", "rootless"), TARGETS, strict=True))
+@pytest.mark.parametrize(("user", "target"), tuple(zip(("rootful", "rootless"), TARGETS, strict=True)))
 def test_four_capabilities_are_enough_where_all_directories_are_ones_own(
     request: pytest.FixtureRequest, user: str, target: str, tmp_path: Path
 ) -> None:
