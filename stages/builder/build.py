@@ -78,18 +78,18 @@ def build(request: Request, progress: Progress, report: Report) -> None:
         with log.phase("check"):
             lock, image, srpm = _check(request, report, progress)
         scratch = files.scratch_directory(request.scratch, "build-")
-        with ThreadPoolExecutor(max_workers=1) as beside:
-            try:
-                with log.phase("inputs"):
-                    report.inputs |= inputs.take(request.inputs, scratch / kept.INPUTS, request.expected)
+        try:
+            with log.phase("inputs"):
+                report.inputs |= inputs.take(request.inputs, scratch / kept.INPUTS, request.expected)
+            with ThreadPoolExecutor(max_workers=1) as beside:
                 _build(request, lock, image, srpm, scratch, log, report, beside)
-            except Interrupted:
-                raise
-            except HermeticError:
-                _keep(request, scratch, progress, report)
-                raise
-            finally:
-                sandbox.remove(scratch)
+        except Interrupted:
+            raise
+        except HermeticError:
+            _keep(request, scratch, progress, report)
+            raise
+        finally:
+            sandbox.remove(scratch)
 
 
 def _keep(request: Request, scratch: Path, progress: Progress, report: Report) -> None:
