@@ -44,12 +44,18 @@ class Bootstrap:
 
 
 def room(
-    bootstrap: Bootstrap, *, network: bool = False, mounts: tuple[Mount, ...] = (), timeout: int | None = None
+    bootstrap: Bootstrap,
+    *,
+    network: bool = False,
+    writable: bool = False,
+    mounts: tuple[Mount, ...] = (),
+    timeout: int | None = None,
 ) -> Sandbox:
     """The sandbox in which the bootstrap's programs run: with a network, or with what packages run.
 
     Scriptlets are root there and can leave the buildroot (chroot keeps root nowhere), so that
-    the bootstrap, whose programs judge what was installed, is read-only to them.
+    the bootstrap, whose programs judge what was installed, is read-only to them unless ``writable``:
+    while the bootstrap itself is looked at or completed.
     """
     own_mounts = (
         (sandbox.bind("/etc/resolv.conf", "/etc/resolv.conf", read_only=True),)
@@ -67,7 +73,7 @@ def room(
         ),
         environment=ENVIRONMENT,
         network=network,
-        read_only=not network,
+        read_only=not (network or writable),
         timeout=timeout,
         prepare=(
             Preparation(kind="directory", path=HOME),
@@ -97,10 +103,10 @@ def run(
     return outcome
 
 
-def query(bootstrap: Bootstrap, argv: tuple[str, ...]) -> str:
+def query(bootstrap: Bootstrap, argv: tuple[str, ...], *, writable: bool = False) -> str:
     """The standard output of a program of the bootstrap that must succeed; raises `PackageManagerFailed`."""
     bootstrap.log.command(argv)
-    done = sandbox.run(room(bootstrap), argv)
+    done = sandbox.run(room(bootstrap, writable=writable), argv)
     if done.returncode != 0:
         raise PackageManagerFailed(f"{argv[0]} of the bootstrap image failed.", log_tail=done.tail)
     return done.stdout
@@ -113,6 +119,6 @@ def installed(bootstrap: Bootstrap) -> tuple[InstalledRow, ...]:
 
 def version(bootstrap: Bootstrap, program: str) -> str:
     """What a program of the bootstrap answers to ``--version``; nothing if it is missing or broken."""
-    probe = replace(room(bootstrap), mounts=sandbox.system_mounts())
+    probe = replace(room(bootstrap, writable=True), mounts=sandbox.system_mounts())
     done = sandbox.run(probe, (program, "--version"))
     return done.stdout if done.returncode == 0 else ""

@@ -35,7 +35,7 @@ def complete(boot: Bootstrap, directory: Path, names: Sequence[str]) -> tuple[In
     Raises `BootstrapIncomplete`.
     """
     before = frozenset(_installed(boot))
-    room = bootstrap.room(boot, mounts=(sandbox.bind(directory, PACKAGES, read_only=True),))
+    room = bootstrap.room(boot, writable=True, mounts=(sandbox.bind(directory, PACKAGES, read_only=True),))
     outcome = bootstrap.run(boot, room, command(names))
     if outcome.returncode != 0:
         raise BootstrapIncomplete(
@@ -47,4 +47,5 @@ def complete(boot: Bootstrap, directory: Path, names: Sequence[str]) -> tuple[In
 
 def _installed(boot: Bootstrap) -> tuple[InstalledRow, ...]:
     """The packages that the bootstrap itself consists of."""
-    return lockfile.installed_rows(bootstrap.query(boot, ("rpm", "-qa", "--qf", lockfile.QUERY_FORMAT)))
+    argv = ("rpm", "-qa", "--qf", lockfile.QUERY_FORMAT)
+    return lockfile.installed_rows(bootstrap.query(boot, argv, writable=True))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import importlib.util
 import json
 import os
 import shutil
@@ -23,7 +22,9 @@ from hermetic_rpm import files, process
 from hermetic_rpm.errors import BuildrootUnusable, SandboxRefused
 from hermetic_rpm.process import Completed
 
-INSIDE = Path(__file__).with_name("inside.py")
+START = f"import sys; sys.path.append({str(Path(__file__).parent)!r}); import inside; sys.exit(inside.main())"
+"""Starts `inside` by itself, as a module: a script would be compiled anew each time."""
+
 HOSTNAME = "hermetic-rpm"
 NAMESPACES = ("user", "mount", "ipc", "uts", "net", "pid")
 MOCKBUILD_UID = 1000
@@ -140,13 +141,6 @@ def require_namespaces() -> None:
         raise _refused(" ".join(done.tail))
 
 
-@functools.cache
-def inside_command() -> tuple[str, ...]:
-    """What runs `inside`: its compiled code where the image has that, since a script is compiled at each start."""
-    compiled = Path(importlib.util.cache_from_source(str(INSIDE)))
-    return (sys.executable, "-I", str(compiled if compiled.is_file() else INSIDE))
-
-
 def specification(sandbox: Sandbox, argv: tuple[str, ...]) -> Specification:
     """What `run` will do, as a value; the two file descriptors are appended when it runs."""
     document = {
@@ -165,7 +159,7 @@ def specification(sandbox: Sandbox, argv: tuple[str, ...]) -> Specification:
         "timeout": sandbox.timeout,
         "stdin": sandbox.stdin,
     }
-    outer = (*unshare_command(network=sandbox.network, pid=sandbox.uid == 0), *inside_command())
+    outer = (*unshare_command(network=sandbox.network, pid=sandbox.uid == 0), sys.executable, "-I", "-c", START)
     return Specification(argv=outer, document=document)
 
 

@@ -146,7 +146,7 @@ def _choose(boot: Bootstrap, target: Target, workshop: Workshop) -> tuple[Chosen
 
 def _copy_database(boot: Bootstrap, workshop: Workshop) -> None:
     """Give the stage's own rpm what is installed in the image: as headers, since every rpm reads those of others."""
-    room = bootstrap.room(boot, mounts=(sandbox.bind(workshop.path("exchange"), EXCHANGE),))
+    room = bootstrap.room(boot, writable=True, mounts=(sandbox.bind(workshop.path("exchange"), EXCHANGE),))
     outcome = bootstrap.run(boot, room, ("sh", "-c", f"rpmdb --exportdb >{EXCHANGE}/{HEADERS}"))
     if outcome.returncode != 0:
         raise PackageManagerMissing(

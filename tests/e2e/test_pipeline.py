@@ -16,6 +16,7 @@ SCRATCH = dict(zip(TARGETS, ("disk", "memory"), strict=True))
 
 
 @pytest.mark.promise("2.5", "`hermetic-rpm run` drives the three stages and ends by naming what was made")
+@pytest.mark.promise("5.7", "results lie flat under Mock's names, and are read back")
 @pytest.mark.promise("2.done", "the RPMs that the pipeline prints are read by `rpm -qp`, for both targets")
 @pytest.mark.parametrize("target", TARGETS)
 def test_the_runner_turns_a_source_rpm_into_rpms(rootful: Engine, tmp_path: Path, target: str) -> None:
