@@ -347,12 +347,12 @@ def test_a_requirement_that_cannot_be_satisfied(
 
 
 @pytest.mark.promise("3.4", "ExclusiveArch and ExcludeArch are refused early")
-@pytest.mark.parametrize("preamble", ["ExclusiveArch: aarch64 s390x", "ExcludeArch: %{_target_cpu}"])
+@pytest.mark.parametrize("preamble", ["ExclusiveArch: x86_64", "ExcludeArch: %{_target_cpu}"])
 def test_another_architecture_is_refused_before_anything_is_installed(
     bench: Bench, workspace: Workspace, preamble: str
 ) -> None:
     done = bench.resolve(workspace, bench.spec(f"{preamble}\nBuildRequires: no-such-a\n"), TARGETS[0])
-    refused(workspace, done, errors.WrongArchitecture, "x.spec cannot be built for x86_64: its Exclu")
+    refused(workspace, done, errors.WrongArchitecture, "x.spec cannot be built for noarch: its Exclu")
 
 
 @pytest.mark.promise("3.bad", "a spec that does not parse, or does not end, is told")
