@@ -113,6 +113,7 @@ def installed(bootstrap: Bootstrap) -> tuple[InstalledRow, ...]:
 
 def version(bootstrap: Bootstrap, program: str) -> str:
     """What a program of the bootstrap answers to ``--version``; nothing if it is missing or broken."""
-    probe = replace(room(bootstrap), mounts=sandbox.system_mounts())
+    # Not read-only: dnf 4 makes its cache even to tell its version, and nothing was installed yet.
+    probe = replace(room(bootstrap), mounts=sandbox.system_mounts(), read_only=False)
     done = sandbox.run(probe, (program, "--version"))
     return done.stdout if done.returncode == 0 else ""
