@@ -119,6 +119,7 @@ def installed(bootstrap: Bootstrap) -> tuple[InstalledRow, ...]:
 
 def version(bootstrap: Bootstrap, program: str) -> str:
     """What a program of the bootstrap answers to ``--version``; nothing if it is missing or broken."""
+    # Writable, since dnf 4 makes its cache even to tell its version; nothing was installed yet.
     probe = replace(room(bootstrap, writable=True), mounts=sandbox.system_mounts())
     done = sandbox.run(probe, (program, "--version"))
     return done.stdout if done.returncode == 0 else ""

@@ -46,10 +46,11 @@ DYNAMIC = "rpmlib(DynamicBuildRequires)"
 UNMET_REQUIREMENTS = 11
 """The exit status of rpmbuild when generated requirements are not installed."""
 
-PARTS = (" requires", " conflicts", " exclusive", " excluded")
+PARTS = (" requires", " conflicts", " exclusive", " excluded", " architecture")
 QUERY = (
     "--qf", f"{PARTS[0]}\\n", "--requires", "--qf", f"{PARTS[1]}\\n", "--conflicts",
     "--qf", f"{PARTS[2]}\\n[%{{EXCLUSIVEARCH}}\\n]{PARTS[3]}\\n[%{{EXCLUDEARCH}}\\n]",
+    "--qf", f"{PARTS[4]}\\n%{{ARCH}}\\n",
 )  # fmt: skip
 """One question for all demands, each below a heading: rpm joins the formats, and no dependency begins with a blank."""
 
@@ -75,8 +76,12 @@ class PackageRoom:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Demands:
-    """What a source RPM demands: each sorted, requirements and conflicts as rpm prints them."""
+    """What a source RPM demands: each sorted, requirements and conflicts as rpm prints them.
 
+    ``architecture`` is what ``exclusive`` and ``excluded`` are about: noarch, or the target's.
+    """
+
+    architecture: str
     requirements: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()
     exclusive: tuple[str, ...] = ()
@@ -269,8 +274,11 @@ def demands(package: PackageRoom, path: str) -> Demands:
             part = line
         elif line.strip() not in ("", "(none)"):
             found[part].add(line.strip())
-    requirements, conflicts, exclusive, excluded = (tuple(sorted(found[part])) for part in PARTS)
-    return Demands(requirements=requirements, conflicts=conflicts, exclusive=exclusive, excluded=excluded)
+    requirements, conflicts, exclusive, excluded, architecture = (tuple(sorted(found[part])) for part in PARTS)
+    return Demands(
+        requirements=requirements, conflicts=conflicts, exclusive=exclusive, excluded=excluded,
+        architecture="".join(architecture),
+    )  # fmt: skip
 
 
 def _query_room(package: PackageRoom) -> Sandbox:

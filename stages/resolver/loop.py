@@ -63,7 +63,7 @@ def _static_rounds(
     seen: list[tuple[str, ...]] = []
     for number in range(1, MAX_ROUNDS + 1):
         found = rpmbuild.demands(package, rpmbuild.source_rpm(package, spec))
-        refuse_architecture(spec, package.architecture, found)
+        _refuse_architecture(spec, found)
         wanted = tuple(sorted({*capabilities(found.requirements), *further}))
         steps.say(f"round {number} of the spec: {_count(wanted)}{_news(seen, wanted)}")
         seen.append(wanted)
@@ -73,13 +73,13 @@ def _static_rounds(
     raise _unsettled(spec, seen)
 
 
-def refuse_architecture(spec: str, architecture: str, found: Demands) -> None:
+def _refuse_architecture(spec: str, found: Demands) -> None:
     """Raise `WrongArchitecture` for what ``rpmbuild -bs`` lets pass and ``rpmbuild -bb`` does not."""
-    if architecture in found.excluded:
-        raise WrongArchitecture(f"{spec} cannot be built for {architecture}: its ExcludeArch names it.")
-    if found.exclusive and not {architecture, "noarch"} & {*found.exclusive}:
+    if found.architecture in found.excluded:
+        raise WrongArchitecture(f"{spec} cannot be built for {found.architecture}: its ExcludeArch names it.")
+    if found.exclusive and found.architecture not in found.exclusive:
         raise WrongArchitecture(
-            f"{spec} cannot be built for {architecture}: its ExclusiveArch is {' '.join(found.exclusive)}."
+            f"{spec} cannot be built for {found.architecture}: its ExclusiveArch is {' '.join(found.exclusive)}."
         )
 
 

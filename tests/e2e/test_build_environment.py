@@ -17,6 +17,9 @@ from hermetic_rpm.buildroot.rpmbuild import ENVIRONMENT
 PINNED = pytest.mark.promise(
     "5.2", "environment, descriptors, keyrings, time zone, locale, umask and user are the same whoever starts a build"
 )
+LIBC_SIGNALS = 0b11 << 31
+"""Signals 32 and 33, which glibc keeps for itself and lets nobody block, ignore or reset."""
+
 INPUT = pytest.mark.promise("5.4", "further locked inputs are mounted read-only and recorded")
 
 SPEC = r"""
@@ -171,7 +174,7 @@ def test_user_umask_zone_signals_and_limits_are_fixed(witness: Witness) -> None:
     assert witness.lines("ids") == ["1000 135 135"]
     assert witness.lines("umask") == ["0022"]
     assert witness.lines("zone") == ["UTC+0000"]
-    assert witness.lines("signals") == ["0" * 16]
+    assert [int(mask, 16) & ~LIBC_SIGNALS for mask in witness.lines("signals")] in ([0], [0, 0])
     assert witness.lines("core") == ["0"]
 
 

@@ -257,7 +257,7 @@ def test_the_same_sources_give_the_same_source_rpm(bench: Bench, workspace: Work
         found.append((srpm.read_bytes(), (workspace.path / "lock/buildroot_lock.sources.json").read_bytes()))
     assert found[0] == found[1]
     assert rpm_query(srpm, "[%{FILEMODES:octal} ]") == "100644 100755 100644 "
-    assert rpm_query(srpm, "%{BUILDTIME}") == ("1748865600" if changelog else "315532800")
+    assert rpm_query(srpm, "%{BUILDTIME}") == ("1748822400" if changelog else "315532800")
 
 
 @OPTIONS
@@ -347,12 +347,12 @@ def test_a_requirement_that_cannot_be_satisfied(
 
 
 @pytest.mark.promise("3.4", "ExclusiveArch and ExcludeArch are refused early")
-@pytest.mark.parametrize("preamble", ["ExclusiveArch: aarch64 s390x", "ExcludeArch: %{_target_cpu}"])
+@pytest.mark.parametrize("preamble", ["ExclusiveArch: x86_64", "ExcludeArch: %{_target_cpu}"])
 def test_another_architecture_is_refused_before_anything_is_installed(
     bench: Bench, workspace: Workspace, preamble: str
 ) -> None:
     done = bench.resolve(workspace, bench.spec(f"{preamble}\nBuildRequires: no-such-a\n"), TARGETS[0])
-    refused(workspace, done, errors.WrongArchitecture, "x.spec cannot be built for x86_64: its Exclu")
+    refused(workspace, done, errors.WrongArchitecture, "x.spec cannot be built for noarch: its Exclu")
 
 
 @pytest.mark.promise("3.bad", "a spec that does not parse, or does not end, is told")

@@ -34,7 +34,7 @@ class FakePackage:
         self.installed: frozenset[str] = frozenset()
         self.options: list[tuple[str, ...]] = []
         self.said: list[str] = []
-        self.demands = Demands()
+        self.demands = Demands(architecture="x86_64")
         self.wishes: list[Wish] = []
 
     def install(self, wish: Wish) -> bool:
@@ -158,7 +158,7 @@ def test_a_generator_that_leaves_no_package_is_told(monkeypatch: pytest.MonkeyPa
 
 def test_conflicts_stay_in_force_in_every_round(monkeypatch: pytest.MonkeyPatch, room: PackageRoom) -> None:
     package = FakePackage(lambda _: ("make", DYNAMIC), lambda _: ("gcc",))
-    package.demands = Demands(conflicts=("cmake < 3",))
+    package.demands = Demands(architecture="x86_64", conflicts=("cmake < 3",))
     resolve(monkeypatch, room, package)
     assert {wish.conflicts for wish in package.wishes} == {("cmake < 3",)}
     assert [wish.by for wish in package.wishes] == ["x.spec"] * 2 + ["%generate_buildrequires of x.spec"] * 2
@@ -174,8 +174,9 @@ def test_further_requirements_are_among_those_of_the_spec(monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("demands", "says"),
     [
-        (Demands(excluded=("s390x", "x86_64")), "its ExcludeArch names it"),
-        (Demands(exclusive=("aarch64", "s390x")), "its ExclusiveArch is aarch64 s390x"),
+        (Demands(architecture="x86_64", excluded=("s390x", "x86_64")), "its ExcludeArch names it"),
+        (Demands(architecture="x86_64", exclusive=("aarch64", "s390x")), "its ExclusiveArch is aarch64 s390x"),
+        (Demands(architecture="noarch", exclusive=("x86_64",)), "for noarch: its ExclusiveArch is x86_64"),
     ],
 )
 def test_a_package_for_other_architectures_is_refused_before_anything_is_installed(
@@ -191,7 +192,12 @@ def test_a_package_for_other_architectures_is_refused_before_anything_is_install
 @ARCHITECTURE
 @pytest.mark.parametrize(
     "demands",
-    [Demands(excluded=("i686",)), Demands(exclusive=("aarch64", "x86_64")), Demands(exclusive=("noarch",))],
+    [
+        Demands(architecture="x86_64", excluded=("i686",)),
+        Demands(architecture="x86_64", exclusive=("aarch64", "x86_64")),
+        Demands(architecture="noarch", exclusive=("aarch64", "noarch")),
+        Demands(architecture="noarch", excluded=("x86_64",)),  # rpmbuild builds it
+    ],
 )
 def test_a_package_for_the_architecture_passes(
     monkeypatch: pytest.MonkeyPatch, room: PackageRoom, demands: Demands
