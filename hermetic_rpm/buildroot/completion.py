@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from hermetic_rpm import files
 from hermetic_rpm.buildroot import bootstrap, sandbox
 from hermetic_rpm.buildroot.bootstrap import Bootstrap
 from hermetic_rpm.errors import BootstrapIncomplete
@@ -29,15 +30,19 @@ def command(names: Sequence[str]) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def complete(boot: Bootstrap, directory: Path, names: Sequence[str]) -> tuple[InstalledRow, ...]:
+def complete(
+    boot: Bootstrap, directory: Path, names: Sequence[str], *, timeout: int | None = None
+) -> tuple[InstalledRow, ...]:
     """Install the files ``names`` of ``directory`` into the bootstrap, without a network; returns what is new in it.
 
-    Raises `BootstrapIncomplete`.
+    Raises `BootstrapIncomplete`, `DiskFull`, or `BuildTimeout` after ``timeout`` seconds.
     """
     before = frozenset(_installed(boot))
-    room = bootstrap.room(boot, writable=True, mounts=(sandbox.bind(directory, PACKAGES, read_only=True),))
+    packages = sandbox.bind(directory, PACKAGES, read_only=True)
+    room = bootstrap.room(boot, writable=True, mounts=(packages,), timeout=timeout)
     outcome = bootstrap.run(boot, room, command(names))
     if outcome.returncode != 0:
+        files.check_space(boot.root, outcome.tail)
         raise BootstrapIncomplete(
             "The image's rpm cannot install what the image lacks.", log_tail=outcome.tail,
             solution="Read its output above; perhaps image and repositories are of different releases.",

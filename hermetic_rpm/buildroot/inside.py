@@ -34,6 +34,10 @@ MS_RELATIME = 1 << 21
 MNT_DETACH = 2
 PR_CAPBSET_READ, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 23, 24, 36, 38
 SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "ppc64le": 203, "s390x": 217, "riscv64": 41}
+SYS_RT_SIGACTION = {"x86_64": 13, "aarch64": 134, "ppc64le": 173, "s390x": 174, "riscv64": 134}
+LIBRARY_SIGNALS = (32, 33)
+"""Those that the C library keeps for its threads; whoever is started by posix_spawn, as by make, ignores them."""
+
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
 BPF_LOAD, BPF_EQUAL, BPF_RETURN = 0x20, 0x15, 0x06
@@ -382,12 +386,21 @@ def confinement() -> dict[str, Any]:
     return found
 
 
+def reset_signals(machine: str) -> None:
+    """Ignore and block no signal, whatever those who started the stage did."""
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(number, signal.SIG_DFL)
+    default = ctypes.create_string_buffer(64)  # a struct sigaction of zeros, which is SIG_DFL
+    call = ctypes.c_long(SYS_RT_SIGACTION[machine])
+    for own in LIBRARY_SIGNALS:  # by the system call, since the library refuses them
+        LIBC.syscall(call, ctypes.c_long(own), default, None, ctypes.c_size_t(8))
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
 def execute(spec: dict[str, Any], told: int) -> None:
     """In the child: give up everything, tell so, and become the command."""
     os.setsid()
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    reset_signals(os.uname().machine)
     take_stdin(spec["stdin"])
     os.dup2(told, 3, inheritable=False)
     os.closerange(4, 65536)

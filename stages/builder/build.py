@@ -181,7 +181,7 @@ def _build(
     if lock.bootstrap_packages:
         with log.phase("bootstrap"):
             progress.say(f"{len(lock.bootstrap_packages)} locked packages complete the bootstrap")
-            complete_bootstrap(boot, lock, request.repository)
+            complete_bootstrap(boot, lock, request.repository, timeout=request.timeout)
     with log.phase("buildroot"):
         progress.say(f"buildroot of {len(lock.packages)} locked packages")
         inside = {"install": dict(install(boot, lock, request.repository, timeout=request.timeout).inside)}
@@ -220,10 +220,14 @@ def _build(
     report.summary = f"built {len(built)} packages in {request.output}: {', '.join(path.name for path in known)}"
 
 
-def complete_bootstrap(boot: Bootstrap, lock: Lock, repository: Path) -> None:
-    """Install what the image lacked and compare what rpm then lists anew; raises `BootstrapMismatch`."""
+def complete_bootstrap(boot: Bootstrap, lock: Lock, repository: Path, *, timeout: int | None) -> None:
+    """Install what the image lacked and compare what rpm then lists anew.
+
+    Raises `BootstrapMismatch`, or what `completion.complete` does.
+    """
     locked = tuple(package.rpm for package in lock.bootstrap_packages)
-    added = completion.complete(boot, repository, [package.file_name for package in lock.bootstrap_packages])
+    names = [package.file_name for package in lock.bootstrap_packages]
+    added = completion.complete(boot, repository, names, timeout=timeout)
     wrong = installed_differences(locked, added)
     if wrong:
         raise BootstrapMismatch("\n".join(("The completed bootstrap is not what was locked:", *wrong[:20])))

@@ -35,7 +35,7 @@ UNREACHABLE_TIMES = 3
 MAX_UNKNOWN_BYTES = 8 << 30
 """The bound for a file whose size nobody recorded (a lock without sidecar)."""
 
-CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-[0-9]+/([0-9]+|\*)")
 
 
 class NobodyGivesError(Exception):

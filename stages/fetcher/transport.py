@@ -10,7 +10,7 @@ import email.utils
 import threading
 import time
 from collections.abc import Mapping
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 from stages.fetcher.access import Access
 from stages.fetcher.connections import Answer, Connections, WrongAnswerError
@@ -51,11 +51,18 @@ class Transport:
             if location is None or answer.status not in REDIRECTING:
                 return answer
             answer.close()
-            url = urljoin(url, location)
-            if urlsplit(url).scheme not in ("http", "https") or not is_allowed(url, self._allowed):
-                shown = url.partition("?")[0]
-                raise WrongAnswerError(f"it redirects to {shown}, an origin that nobody declared")
+            url = self._redirected(url, location)
         raise WrongAnswerError(f"it redirects more than {REDIRECTS} times")
+
+    def _redirected(self, url: str, location: str) -> str:
+        try:
+            found = urljoin(url, location)
+        except ValueError as error:
+            raise WrongAnswerError("it redirects to what is no URL") from error
+        if not found.startswith(("http://", "https://")) or not is_allowed(found, self._allowed):
+            shown = found.partition("?")[0]
+            raise WrongAnswerError(f"it redirects to {shown}, an origin that nobody declared")
+        return found
 
     def _to(self, origin: Origin) -> Connections:
         """The connections to an origin, which one TLS context and one proxy serve."""
@@ -70,7 +77,7 @@ class Transport:
 def _retry_after(answer: Answer) -> float:
     """The seconds that a server asks to wait, given as such or as a date."""
     text = answer.headers.get("retry-after", "").strip()
-    if text.isdigit():
+    if text.isdecimal():
         return float(text)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())

@@ -55,7 +55,7 @@ class Workshop:
     """Where the choice is made: a directory, the cache, dnf's own cache, its configuration and local repositories.
 
     ``keys`` are the certificates of the target; ``slot`` finds the place where the choice is
-    kept, None if there is none.
+    kept, None if there is none.  ``timeout`` (seconds) is for the transaction of the image's rpm.
     """
 
     directory: Path
@@ -65,6 +65,7 @@ class Workshop:
     keys: tuple[Path, ...]
     slot: Callable[[], Slot | None]
     say: Callable[[str], None]
+    timeout: int
 
     def path(self, name: str) -> Path:
         """A directory of the workshop: exchange, root, downloads, choice or tools."""
@@ -95,7 +96,8 @@ def complete(boot: Bootstrap, target: Target, workshop: Workshop) -> tuple[Locke
         chosen = _choose(boot, target, workshop)
         _keep(workshop, slot, chosen)
     workshop.say(f"{len(chosen)} packages complete the bootstrap")
-    rows = completion.complete(boot, workshop.path("downloads"), [package.file for package in chosen])
+    names = [package.file for package in chosen]
+    rows = completion.complete(boot, workshop.path("downloads"), names, timeout=workshop.timeout)
     sources = {package.nevra: package.source for package in chosen}
     if sources.keys() != {metadata.nevra(row) for row in rows}:
         raise BootstrapIncomplete("The image's rpm did not install just what it was given.")

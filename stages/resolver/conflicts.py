@@ -25,14 +25,14 @@ def keep_out(
 ) -> tuple[str, ...]:
     """Erase what is installed and conflicts; returns the packages of the repositories that conflict.
 
-    Raises `ConflictUnavoidable` if something that is installed needs what conflicts.
+    Raises `ConflictUnavoidable` if something that is installed needs what conflicts, or `BuildTimeout`.
     """
     if len(wish.conflicts) > MAX_CONFLICTS:
         raise ConflictUnavoidable(f"{wish.by} has {len(wish.conflicts)} BuildConflicts, more than {MAX_CONFLICTS}.")
     specs = tuple(package_manager.escape(conflict) for conflict in wish.conflicts)
     installed = _providers(manager, boot, target, specs, "--installed")
     if installed:
-        outcome = bootstrap.run(boot, bootstrap.room(boot), erase_command(installed))
+        outcome = bootstrap.run(boot, bootstrap.room(boot, timeout=manager.timeout), erase_command(installed))
         if outcome.returncode != 0:
             raise unavoidable(wish, f"{', '.join(installed)} cannot be removed from the buildroot", outcome.tail)
         say(f"removed for the BuildConflicts: {', '.join(installed)}")

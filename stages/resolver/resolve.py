@@ -163,7 +163,7 @@ def _package_cache(cache: Path, target: Target) -> Iterator[Path]:
         directory.mkdir(parents=True, exist_ok=True)
         with (directory.parent / f"{directory.name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            for stale in directory.glob("*.pid"):
+            for stale in (*directory.glob("*.pid"), *directory.glob("*/*.pid")):  # also that of a bootstrap's packages
                 stale.unlink()
             yield directory
 
@@ -225,6 +225,7 @@ def _workshop(
     return Workshop(
         directory=scratch / "workshop", cache=request.cache or scratch / "cache", dnf_cache=own_cache, mounts=mounts,
         keys=tuple(sorted((scratch / "config/keys").iterdir())), slot=slot, say=progress.say,
+        timeout=request.timeout,
     )  # fmt: skip
 
 

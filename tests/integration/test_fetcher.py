@@ -79,6 +79,8 @@ FAULTS = [
     ("redirect:file:///etc/shadow", ("redirects to file:///etc/shadow, an origin that nobody declared",)),
     ("redirect:http://127.0.0.1:1/x.rpm", ("redirects to http://127.0.0.1:1/x.rpm", "nobody declared")),
     ("redirect:gopher://127.0.0.1/x.rpm", ("redirects to gopher:", "nobody declared")),
+    ("redirect:http://[", ("redirects to what is no URL",)),
+    ("busy:\N{SUPERSCRIPT TWO}", ("HTTP 429",)),
 ]
 
 
