@@ -113,8 +113,7 @@ class TargetUnsupported(HermeticError):
 
     exit_code = 24
     default_solution = (
-        "Choose or write a target without it: baseurl in place of mirrorlist and metalink, for instance. "
-        "`hermetic-rpm target list` shows which targets can be used."
+        "Choose or write a target without it. `hermetic-rpm target list` shows which targets can be used."
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hermetic_rpm.document import read_bytes
-from hermetic_rpm.errors import LockInvalid, OutputRefused, TargetInvalid
+from hermetic_rpm.errors import LockInvalid, OutputRefused, TargetInvalid, TargetUnsupported
 from hermetic_rpm.files import writing_errors
 from hermetic_rpm.image import copy, manifest
 from hermetic_rpm.image.manifest import Image
@@ -61,6 +61,11 @@ def make_lock(request: Request, voice: Progress) -> Lock:
 def _target(request: Request) -> Target:
     target = load.load(load.find(request.target, TARGETS))
     support.require(target)
+    if names := [repository.id for repository in target.every_repository if not repository.baseurl]:
+        raise TargetUnsupported(
+            f"The target {target.name} names no baseurl for {', '.join(names)}, and an import asks no list of mirrors.",
+            solution="Name the base URLs that stand in the addresses of Hermeto's lockfile, if you trust them.",
+        )
     if request.image is None:
         return target
     if LOCATION.fullmatch(request.image) is None:

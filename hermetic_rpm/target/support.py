@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from hermetic_rpm.errors import TargetUnsupported
 from hermetic_rpm.target.model import Repository, Target
 
-NOT_YET = ("mirrorlist", "metalink", "client_certificate", "proxy")
+NOT_YET = ("client_certificate", "proxy")
 """What no repository may have yet."""
 
 

@@ -10,13 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import http.client
 import json
 import os
 import shutil
 import tempfile
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +24,7 @@ from hermetic_rpm.errors import CommandFailed
 from hermetic_rpm.files import writing_errors
 from hermetic_rpm.image.manifest import Image
 from hermetic_rpm.target.model import Repository, Target
+from stages.resolver import web
 
 KEPT = 6
 MINIMAL, BOOTSTRAP = "minimal buildroot", "packages of the bootstrap"
@@ -97,10 +95,10 @@ def _repomd_checksum(repository: Repository) -> str | None:
     """
     for base in repository.baseurl:
         try:
-            # The schema lets only http, https, ftp and file pass.
-            with urllib.request.urlopen(f"{base.rstrip('/')}/repodata/repomd.xml", timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
-                content = answer.read(MAX_REPOMD_BYTES)
-        except (OSError, urllib.error.URLError, http.client.HTTPException, ValueError):
+            content = web.read(
+                f"{base.rstrip('/')}/repodata/repomd.xml", limit=MAX_REPOMD_BYTES, seconds=TIMEOUT_SECONDS
+            )
+        except web.Unreadable:
             continue
         return hashlib.sha256(content).hexdigest()
     return None

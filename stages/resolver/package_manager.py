@@ -6,6 +6,7 @@ It downloads with a network, where it runs nothing of a package, and installs wi
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tempfile
 from dataclasses import dataclass
@@ -100,7 +101,7 @@ def _repository_lines(repository: Repository, *, enabled: bool = True) -> list[s
         f"[{repository.id}]",
         f"name={repository.name}",
         f"enabled={int(enabled)}",
-        f"baseurl={' '.join(repository.baseurl)}",
+        _source_line(repository),
         f"gpgcheck={int(repository.gpgcheck)}",
         f"repo_gpgcheck={int(repository.repo_gpgcheck)}",
     ]
@@ -113,6 +114,21 @@ def _repository_lines(repository: Repository, *, enabled: bool = True) -> list[s
     if repository.exclude:
         lines.append(f"excludepkgs={' '.join(repository.exclude)}")
     return [*lines, *_option_lines(repository.options)]
+
+
+def _source_line(repository: Repository) -> str:
+    """Where dnf reads: base URLs, or the resolver's own metalink of those that are of a list.
+
+    Its address stays the same whichever mirrors are in it: by that dnf names the directory in its cache.
+    """
+    if repository.metalink is None and repository.mirrorlist is None:
+        return f"baseurl={' '.join(repository.baseurl)}"
+    return f"metalink=file://{CONFIG}/{metalink_name(repository)}"
+
+
+def metalink_name(repository: Repository) -> str:
+    """The file of that metalink."""
+    return f"metalink-{hashlib.sha256(repository.id.encode()).hexdigest()[:16]}"
 
 
 def _option_lines(options: tuple[Option, ...]) -> list[str]:

@@ -36,11 +36,13 @@ from stages.resolver import (
     from_spec,
     loop,
     metadata,
+    mirrors,
     package_manager,
     source_rpms,
 )
 from stages.resolver import edges as requirement_edges
 from stages.resolver.bootstrap_packages import Locked, Workshop
+from stages.resolver.mirrors import Expanded
 from stages.resolver.package_manager import PackageManager
 
 LOG_NAME = "resolver.log"
@@ -108,13 +110,14 @@ def resolve(request: Request, progress: Progress, report: Report) -> None:
         support.require(target)
         report.inputs["target"] = target.sha256
         forget_older_lock(request)
+    expanded = mirrors.expand(target, progress)
     scratch = files.scratch_directory(request.scratch, "resolve-")
     cache = request.cache or scratch / "cache"
     try:
         with open_log(request.output / LOG_NAME) as log, _package_cache(cache, target) as dnf_cache:
             with progress.phase("inputs"):
                 report.inputs |= inputs.take(request.inputs, scratch / "inputs", request.expected)
-            setup = _set_up(request, target, scratch, dnf_cache, progress, log)
+            setup = _set_up(request, expanded, scratch, dnf_cache, progress, log)
             found = _find(setup, request, progress, log)
             with progress.phase("requirement edges"):
                 edges = _edges(setup, found)
@@ -122,7 +125,8 @@ def resolve(request: Request, progress: Progress, report: Report) -> None:
                 origins = _origins(setup, found, progress)
             with progress.phase("lock"):
                 srpms = _keep_srpm(request, found)
-                _write_lock(request, setup, given or assemble.locked_srpm(found.srpm), found, origins, edges)
+                srpm = given or assemble.locked_srpm(found.srpm)
+                _write_lock(request, setup, expanded.recorded, srpm, found, origins, edges)
                 metadata.keep(cache, dnf_cache, origins.packages)
                 metadata.keep_files(cache, dnf_cache, target.repositories, origins.metadata)
     finally:
@@ -169,8 +173,9 @@ def _package_cache(cache: Path, target: Target) -> Iterator[Path]:
 
 
 def _set_up(
-    request: Request, target: Target, scratch: Path, dnf_cache: Path, progress: Progress, log: CommandLog
+    request: Request, expanded: Expanded, scratch: Path, dnf_cache: Path, progress: Progress, log: CommandLog
 ) -> Setup:
+    target = expanded.working
     with progress.phase("image"):
         progress.say(f"bootstrap image {target.image_reference}")
         image = copy.copy_first(
@@ -183,7 +188,7 @@ def _set_up(
     (scratch / "buildroot").mkdir()
     boot = Bootstrap(root=scratch / "bootstrap", buildroot=scratch / "buildroot", log=log)
     found_keys = keys.collect(target, request.keys)
-    config = _write_config(scratch / "config", target, found_keys)
+    config = _write_config(scratch / "config", expanded, found_keys)
     mounts = (sandbox.bind(config, package_manager.CONFIG, read_only=True), *_local_repositories(target))
 
     def find() -> PackageManager | None:
@@ -229,12 +234,14 @@ def _workshop(
     )  # fmt: skip
 
 
-def _write_config(directory: Path, target: Target, found_keys: tuple[Key, ...]) -> Path:
+def _write_config(directory: Path, expanded: Expanded, found_keys: tuple[Key, ...]) -> Path:
     (directory / "keys").mkdir(parents=True)
     (directory / "none").mkdir()
     for key in found_keys:
         write_atomically(directory / "keys" / key.name, key.content)
-    write_atomically(directory / "dnf.conf", package_manager.configuration(target))
+    write_atomically(directory / "dnf.conf", package_manager.configuration(expanded.working))
+    for repository, metalink in expanded.lists:
+        write_atomically(directory / package_manager.metalink_name(repository), metalink)
     return directory
 
 
@@ -356,13 +363,14 @@ def _keep_srpm(request: Request, found: Found) -> tuple[str, ...]:
 def _write_lock(
     request: Request,
     setup: Setup,
+    target: Target,
     srpm: LockedSrpm,
     found: Found,
     origins: Origins,
     edges: RequirementEdges,
 ) -> None:
     documents = assemble.documents(
-        target=setup.target, image=setup.image, keys=setup.keys, srpm=srpm, rows=found.rows,
+        target=target, image=setup.image, keys=setup.keys, srpm=srpm, rows=found.rows,
         origins=tuple(map(_source, origins.packages)), metadata=origins.metadata, sources=origins.sources,
         static_requirements=found.requirements.static, dynamic_requirements=found.requirements.dynamic, edges=edges,
         bootstrap_packages=setup.completed, build_options=request.options,

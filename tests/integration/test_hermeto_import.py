@@ -19,6 +19,7 @@ from hermetic_rpm.errors import (
     OriginRefused,
     OutputRefused,
     RepositoryIncomplete,
+    TargetUnsupported,
     VerificationFailed,
 )
 from hermetic_rpm.image.manifest import Image
@@ -118,6 +119,16 @@ def test_a_lock_goes_to_hermeto_and_comes_back_and_is_fetched(case: Case, paths:
     fetched = Room(directory=case.directory / "again").fetch()
     assert fetched.code == 0, fetched.err
     assert len(list((case.directory / "again/repo").glob("*.rpm"))) == len(paths)
+
+
+@PROMISE
+def test_a_target_with_nothing_but_a_list_of_mirrors_is_refused(case: Case) -> None:
+    case.export()
+    case.change(f'baseurl: ["{case.server.url}"]', f"metalink: {case.server.url}/metalink", "targets/mine.yaml")
+    ran = case.import_()
+    assert ran.code == TargetUnsupported.exit_code
+    assert "The target mine names no baseurl for demo" in ran.err
+    assert not (case.directory / "again/lock").exists()
 
 
 @PROMISE

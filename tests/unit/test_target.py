@@ -171,7 +171,7 @@ REFUSED = pytest.mark.promise("3.1", "what a target says and the resolver does n
         (GOOD, ()),
         (
             FULL,
-            ("module_streams", "mirrorlist (os)", "metalink (os)", "client_certificate (os)", "proxy (os)"),
+            ("module_streams", "client_certificate (os)", "proxy (os)"),
         ),
         (GOOD.replace("dnf5", "yum3"), ("package_manager yum3",)),
         (
@@ -188,7 +188,7 @@ def test_what_the_resolver_does_not_do_yet_is_named(text: str, found: tuple[str,
 def test_a_target_that_is_not_supported_is_refused() -> None:
     require(target())
     with pytest.raises(
-        TargetUnsupported, match=r"not supported yet by the resolver: module_streams, mirrorlist \(os\)"
+        TargetUnsupported, match=r"not supported yet by the resolver: module_streams, client_certificate \(os\)"
     ):
         require(target(FULL))
 
