@@ -193,3 +193,14 @@ def test_a_build_knows_what_it_was_made_of(workspace: Path) -> None:
     assert isinstance(built, Built)
     assert sorted(built.inputs) == ["lockfile", "sidecar", "srpm"]
     assert not built.other_srpm
+
+
+@pytest.mark.parametrize("words", ["--with", ["--with"], ["--scratch", "/"], ["--define", 1]])
+def test_options_that_no_builder_would_record_are_refused(workspace: Path, words: object) -> None:
+    document = json.loads((workspace / "results/result.json").read_text())
+    del document["inputs"]["sidecar"]
+    rewrite(workspace, inputs=document["inputs"], facts={"build_options": ["--with", "x"]})
+    assert reproduce.read(workspace / "results").options == ("--with", "x")
+    rewrite(workspace, facts={"build_options": words})
+    with pytest.raises(ResultsUnusable, match="build options that there are not"):
+        reproduce.read(workspace / "results")
