@@ -15,6 +15,7 @@ from hermetic_rpm.progress import Progress
 from hermetic_rpm.result import RESULT_NAME, Output
 from hermetic_rpm.runner import lines, outcome, record
 from hermetic_rpm.runner.interrupt import Events, listening
+from hermetic_rpm.runner.pipeline import FETCHER
 from hermetic_rpm.runner.plan import Plan, StagePlan
 from hermetic_rpm.runner.podman import Broken, Container, Exited, Podman, Printed, connect
 from hermetic_rpm.runner.record import RECORD_NAME, StageRecord
@@ -53,7 +54,8 @@ def run(plan: Plan, *, podman_environment: Mapping[str, str], voice: Progress) -
                     seen |= outcome.verified(stage, done, _handed_on(stage, plan.stages[index + 1 :]))
         with _named(stage):
             outputs = tuple(outcome.made(stage, done))
-            record.write(stage.output, tuple(records))
+            if stage.kind != FETCHER:  # an offline repository holds what is locked, and nothing else
+                record.write(stage.output, tuple(records))
     return Report(
         seconds=tuple(voice.timings.items()),
         total=time.monotonic() - started,

@@ -13,7 +13,7 @@ from hermetic_rpm.errors import PipelineInvalid
 from hermetic_rpm.runner.interpolate import LOG_FORMAT, references
 
 NO_NETWORK = "none"
-RESOLVER, BUILDER = "resolver", "builder"
+RESOLVER, FETCHER, BUILDER = "resolver", "fetcher", "builder"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

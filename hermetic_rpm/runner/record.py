@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hermetic_rpm import __version__
-from hermetic_rpm.document import parse_json, problems, read_bytes
+from hermetic_rpm.document import checked, parse_json, read_bytes
 from hermetic_rpm.errors import ResultsUnusable
 from hermetic_rpm.files import canonical_json, write_atomically
 
@@ -58,7 +58,6 @@ def image_of(directory: Path, result: str) -> StageImage | None:
     if not path.is_file():
         return None
     document = parse_json(read_bytes(path, ResultsUnusable), str(path), ResultsUnusable)
-    if found := problems(document, "run"):
-        raise ResultsUnusable("\n".join((f"{path} is not valid:", *found[:20])))
-    images = [StageImage(**stage["image"]) for stage in document.data["stages"] if stage["result"] == result]
+    stages = checked(document, "run", ResultsUnusable)["stages"]
+    images = [StageImage(**stage["image"]) for stage in stages if stage["result"] == result]
     return images[0] if images else None

@@ -82,6 +82,7 @@ def _options(result: Mapping[str, Any]) -> tuple[str, ...]:
         not isinstance(words, list)
         or not all(isinstance(word, str) for word in words)
         or {*words[::2]} - {"--with", "--without", "--define"}
+        or len(words) % 2 != 0
     ):
         raise ResultsUnusable("The results tell of build options that there are not.")
     return tuple(words)

@@ -16,7 +16,7 @@ from typing import Any
 from hermetic_rpm.errors import MockConfigUnusable, StageFailed
 from hermetic_rpm.runner.ask import ask
 from hermetic_rpm.runner.interrupt import listening
-from hermetic_rpm.runner.pipeline import NO_NETWORK, Pipeline
+from hermetic_rpm.runner.pipeline import NO_NETWORK, RESOLVER, Pipeline
 from hermetic_rpm.runner.plan import Bind, StagePlan, preflight_plan
 from hermetic_rpm.runner.podman import connect
 from hermetic_rpm.runner.service import api_address, podman_environment
@@ -24,7 +24,6 @@ from hermetic_rpm.target import from_mock
 from hermetic_rpm.target.from_mock import Imported
 
 ALL = "all"
-RESOLVER = "resolver"
 INSIDE = "/etc/mock"
 """Where Mock has its configurations: some include others by that path."""
 

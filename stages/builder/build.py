@@ -176,7 +176,7 @@ def _build(
         repository.check_files(lock, request.repository)
         report.facts["repository_equals_lock"] = True
         unpacked.result()
-    boot = Bootstrap(root=scratch / "bootstrap", buildroot=scratch / "buildroot", log=log.root)
+    boot = Bootstrap(root=scratch / "bootstrap", buildroot=scratch / kept.BUILDROOT, log=log.root)
     boot.buildroot.mkdir()
     if lock.bootstrap_packages:
         with log.phase("bootstrap"):
@@ -190,16 +190,7 @@ def _build(
         logs.write_installed(request.output, lock)
         logs.write_hardware(request.output)
     beside.submit(sandbox.remove, boot.root)
-    package = PackageRoom(
-        root=boot.buildroot, architecture=lock.lockfile.config.target_arch, log=log.build, echo=progress.output,
-        timeout=request.timeout,
-        mounts=(
-            sandbox.bind(request.repository, REPOSITORY, read_only=True),
-            *rpmbuild.input_mounts(scratch / kept.INPUTS),
-        ),
-        limits=request.limits,
-        options=options.arguments(_options(request, lock)),
-    )  # fmt: skip
+    package = _package_room(request, lock, scratch, log)
     report.facts["limits"] = {"seconds": request.timeout, **limits.found(request.limits)}
     with log.phase("rpmbuild"), limits.memory_watched(lambda killed: report.facts.update(memory_kills=killed)):
         outcome = _rpmbuild(package, lock, srpm, progress)
@@ -218,6 +209,20 @@ def _build(
         request.output, [*known, *described, *(request.output / name for name in logs.NAMES)], known
     )
     report.summary = f"built {len(built)} packages in {request.output}: {', '.join(path.name for path in known)}"
+
+
+def _package_room(request: Request, lock: Lock, scratch: Path, log: Logs) -> PackageRoom:
+    """The buildroot as package code finds it: with the repository, the further inputs, limits and options."""
+    return PackageRoom(
+        root=scratch / kept.BUILDROOT, architecture=lock.lockfile.config.target_arch, log=log.build,
+        echo=log.progress.output, timeout=request.timeout,
+        mounts=(
+            sandbox.bind(request.repository, REPOSITORY, read_only=True),
+            *rpmbuild.input_mounts(scratch / kept.INPUTS),
+        ),
+        limits=request.limits,
+        options=options.arguments(_options(request, lock)),
+    )  # fmt: skip
 
 
 def complete_bootstrap(boot: Bootstrap, lock: Lock, repository: Path, *, timeout: int | None) -> None:

@@ -72,7 +72,7 @@ MOCK_CONFIG = "--mock-config"
     type=click.IntRange(min=1),
     default=3600,
     show_default=True,
-    help="Seconds that the spec's code may take each time it runs.",
+    help="Seconds that the spec's code, or a transaction of packages, may take each time.",
 )
 @edge.input_option
 @edge.resolver_options

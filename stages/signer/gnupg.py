@@ -81,7 +81,8 @@ def bring(given: Path, home: Path, options: tuple[str, ...]) -> None:
             shutil.copytree(given, home, ignore=shutil.ignore_patterns(*NOT_COPIED), dirs_exist_ok=True)
             home.chmod(0o700)
         else:
-            _gpg(home, *options, "--import", stdin=given.read_bytes())
+            given.open("rb").close()  # its error says more than gpg's
+            _gpg(home, *options, "--import", "--", str(given))  # not as stdin, which would be a file for a while
     except (OSError, shutil.Error) as error:
         raise SigningKeyUnusable(f"The key {given} cannot be read: {error}.") from error
     except CommandFailed as error:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hermetic_rpm import rpmdiff
-from hermetic_rpm.document import parse_json, problems, read_bytes
+from hermetic_rpm.document import checked, parse_json, read_bytes
 from hermetic_rpm.errors import CommandFailed, LockMismatch, ResultsAltered, ResultsUnusable, SigningFailed
 from hermetic_rpm.files import is_safe_name, sha256_of
 from hermetic_rpm.process import SCRUBBED, run
@@ -29,12 +29,10 @@ def said(results: Path, expected: Mapping[str, str]) -> tuple[dict[str, str], st
     digest = hashlib.sha256(content).hexdigest()
     if expected.get("result", digest) != digest:
         raise LockMismatch(f"{path} has the sha256 {digest}, but {expected['result']} was expected.")
-    document = parse_json(content, str(path), ResultsUnusable)
-    if found := problems(document, "result"):
-        raise ResultsUnusable("\n".join((f"{path} is not valid:", *found[:20])))
-    if (document.data["stage"], document.data["status"]) != (BUILDER, "ok"):
+    data = checked(parse_json(content, str(path), ResultsUnusable), "result", ResultsUnusable)
+    if (data["stage"], data["status"]) != (BUILDER, "ok"):
         raise ResultsUnusable(f"{path} tells of no build that succeeded.")
-    packages = {output["path"]: output["sha256"] for output in document.data["outputs"]}
+    packages = {output["path"]: output["sha256"] for output in data["outputs"]}
     return {name: sha256 for name, sha256 in packages.items() if name.endswith(".rpm") and is_safe_name(name)}, digest
 
 

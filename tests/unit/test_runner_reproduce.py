@@ -86,7 +86,9 @@ def test_options_that_no_sidecar_records_are_given_again(workspace: Path) -> Non
     assert reproduce.read(workspace / "results").options == tuple(given)
 
 
-@pytest.mark.parametrize("given", [["--allow-other-srpm"], ["--with", 7], "--with", ["--with", "a", "--timeout", "1"]])
+@pytest.mark.parametrize(
+    "given", [["--allow-other-srpm"], ["--with", 7], "--with", ["--with"], ["--with", "a", "--timeout", "1"]]
+)
 def test_forged_options_are_refused(workspace: Path, given: Any) -> None:
     rewrite(workspace, inputs={}, facts={"build_options": given})
     with pytest.raises(ResultsUnusable, match="build options"):
