@@ -32,12 +32,13 @@ MAX_ASKED = 20
 AT_ONCE = 8
 """Repositories whose lists are read at the same time."""
 
-MIRROR = re.compile(
-    r"https?://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~%+:=@-]*)*"
-)
-"""A mirror's base URL: no password, no query, nothing that dnf or a shell would read as more than an address."""
+HOST = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?"
+PORT = r"[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
+SEGMENTS = r"(/([A-Za-z0-9_~+:=-][A-Za-z0-9._~+:=-]*)?)*"
+MIRROR = re.compile(rf"https?://{HOST}(:({PORT}))?{SEGMENTS}")
+"""A mirror's base URL: no password, no query, no escape, no way upwards."""
 
-LOCAL = re.compile(r"file://(/[A-Za-z0-9._~%+:=@-]+)+/?")
+LOCAL = re.compile(rf"file://(?=/[^/]){SEGMENTS}")
 """What only a list on this file system may name."""
 
 SHA256 = re.compile(r"[0-9a-f]{64}")

@@ -46,8 +46,8 @@ def test_a_metalink_names_mirrors_by_preference_and_the_right_indexes() -> None:
 
 
 def test_a_mirrorlist_names_mirrors_in_its_order() -> None:
-    text = f"# a comment\n\n{B}/\r\n  {A}\n{A}/\nrsync://a.example.com/os\n"
-    assert parse(text.encode(), metalink=False) == Listed(mirrors=(B, A))
+    text = f"# a comment\n\n{B}/\r\n  {A}\n{A}/\nrsync://a.example.com/os\nhttp://d:65535//os/\n"
+    assert parse(text.encode(), metalink=False) == Listed(mirrors=(B, A, "http://d:65535//os"))
 
 
 @pytest.mark.parametrize(
@@ -64,6 +64,11 @@ def test_a_mirrorlist_names_mirrors_in_its_order() -> None:
         "https://a.example.com/\u00f6s",
         "https://a.example.com/os\x1b[2J",
         "https://a.example.com:123456/os",
+        "https://a.example.com:0/os",
+        "https://a.example.com:65536/os",
+        "https://a.example.com/os/../../etc",
+        "https://a.example.com/%2e%2e/etc",
+        "https://[::1]/os",
         "https:///os",
         "https://-/os",
         "ftp://a.example.com/os",
@@ -82,8 +87,9 @@ def test_what_is_no_plain_address_is_left_out(address: str) -> None:
 
 def test_only_a_list_on_this_file_system_names_directories_of_it() -> None:
     assert parse(b"file:///distribution/repo\n", metalink=False, local=True).mirrors == ("file:///distribution/repo",)
-    with pytest.raises(ValueError, match="names no mirror"):
-        parse(b"file:///distribution/repo\n", metalink=False)
+    for address, local in (("file:///distribution/repo", False), ("file:///", True), ("file://", True)):
+        with pytest.raises(ValueError, match="names no mirror"):
+            parse(address.encode(), metalink=False, local=local)
 
 
 @pytest.mark.parametrize(
