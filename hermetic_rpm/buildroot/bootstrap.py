@@ -55,7 +55,7 @@ def room(
 
     Scriptlets are root there and can leave the buildroot (chroot keeps root nowhere), so that
     the bootstrap, whose programs judge what was installed, is read-only to them unless ``writable``:
-    while the bootstrap itself is looked at or completed.
+    while the bootstrap itself is looked at or completed, when the buildroot is out of sight.
     """
     own_mounts = (
         (sandbox.bind("/etc/resolv.conf", "/etc/resolv.conf", read_only=True),)
@@ -67,8 +67,7 @@ def room(
         mounts=(
             *sandbox.system_mounts(),
             *own_mounts,
-            sandbox.bind(bootstrap.buildroot, BUILDROOT),
-            *sandbox.system_mounts(BUILDROOT),
+            *(() if writable else (sandbox.bind(bootstrap.buildroot, BUILDROOT), *sandbox.system_mounts(BUILDROOT))),
             *mounts,
         ),
         environment=ENVIRONMENT,
@@ -120,6 +119,6 @@ def installed(bootstrap: Bootstrap) -> tuple[InstalledRow, ...]:
 def version(bootstrap: Bootstrap, program: str) -> str:
     """What a program of the bootstrap answers to ``--version``; nothing if it is missing or broken."""
     # Writable, since dnf 4 makes its cache even to tell its version; nothing was installed yet.
-    probe = replace(room(bootstrap, writable=True), mounts=sandbox.system_mounts())
+    probe = room(bootstrap, writable=True)
     done = sandbox.run(probe, (program, "--version"))
     return done.stdout if done.returncode == 0 else ""

@@ -43,7 +43,8 @@ class Engine:
 
 def host_environment() -> dict[str, str]:
     """The environment that `make` gives to podman on this host."""
-    environment = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "TERM") if key in os.environ}
+    inherited = ("PATH", "HOME", "LANG", "TERM", "CONTAINERS_CONF")
+    environment = {key: os.environ[key] for key in inherited if key in os.environ}
     host = ROOT / "build/host.env"
     for line in host.read_text().splitlines() if host.is_file() else ():
         name, separator, value = line.partition("=")
