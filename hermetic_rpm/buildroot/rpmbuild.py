@@ -178,25 +178,34 @@ def _with_srpm(package: PackageRoom, srpm: Path) -> tuple[Sandbox, str]:
     return replace(base, mounts=(*base.mounts, sandbox.bind(srpm, inner, read_only=True))), inner
 
 
+def _look(package: PackageRoom, srpm: Path, prepare: tuple[Preparation, ...] = ()) -> tuple[Outcome, int | None]:
+    """What a source RPM tells: the names of its files as output, and `source_date`."""
+    with_srpm, inner = _with_srpm(package, srpm)
+    query = r"%{BUILDTIME} [%{CHANGELOGTIME} ]\n[%{FILENAMES}\n]"
+    done = sandbox.run(replace(with_srpm, prepare=prepare), ("rpm", "-qp", "--qf", query, inner))
+    times = [int(word) for word in done.stdout.partition("\n")[0].split() if word.isdigit()]
+    return done, times[0] if len(times) == 1 else None
+
+
 def source_date(package: PackageRoom, srpm: Path) -> int | None:
     """When a source RPM was made, if it has no changelog from which rpmbuild would take a date."""
-    with_srpm, inner = _with_srpm(package, srpm)
-    done = sandbox.run(with_srpm, ("rpm", "-qp", "--qf", "%{BUILDTIME} [%{CHANGELOGTIME} ]", inner))
-    times = [int(word) for word in done.stdout.split() if word.isdigit()]
-    return times[0] if len(times) == 1 else None
+    return _look(package, srpm)[1]
 
 
-def import_srpm(package: PackageRoom, srpm: Path) -> str:
-    """Unpack a source RPM below /builddir/build; returns the file name of its spec."""
-    with_srpm, inner = _with_srpm(package, srpm)
-    listing = sandbox.run(with_srpm, ("rpm", "-qpl", inner))
-    specs = [line for line in listing.stdout.splitlines() if SAFE_SPEC.fullmatch(line)]
+def import_srpm(package: PackageRoom, srpm: Path, prepare: tuple[Preparation, ...] = ()) -> tuple[str, int | None]:
+    """Unpack a source RPM below /builddir/build; returns the file name of its spec, and its `source_date`.
+
+    ``prepare`` is done before, for a buildroot that `prepare` was not called for.
+    """
+    listing, date = _look(package, srpm, prepare)
+    specs = [line for line in listing.stdout.splitlines()[1:] if SAFE_SPEC.fullmatch(line)]
     if listing.returncode != 0 or not specs:
         raise SpecFailed(f"{srpm.name} holds no spec file with a usable name.", log_tail=listing.tail)
+    with_srpm, inner = _with_srpm(package, srpm)
     done = run(package, ("rpm", "-Uvh", "--nodeps", inner), with_srpm)
     if done.returncode != 0:
         raise SpecFailed(f"{srpm.name} cannot be unpacked by the target's rpm.", log_tail=done.tail)
-    return specs[0]
+    return specs[0], date
 
 
 def rpmbuild_command(package: PackageRoom, spec: str, *options: str) -> tuple[str, ...]:

@@ -29,7 +29,6 @@ from hermetic_rpm.errors import (
     SrpmMissing,
 )
 from hermetic_rpm.image import unpack
-from hermetic_rpm.image.manifest import Image
 from hermetic_rpm.inputs import Input
 from hermetic_rpm.lock import join, options, repository
 from hermetic_rpm.lock.compare import installed_differences
@@ -76,13 +75,13 @@ def build(request: Request, progress: Progress, report: Report) -> None:
     collect.remove_earlier(request.output)
     with logs.open_logs(request.output, progress) as log:
         with log.phase("check"):
-            lock, image, srpm = _check(request, report, progress)
+            lock, srpm = _check(request, report, progress)
         scratch = files.scratch_directory(request.scratch, "build-")
         try:
             with log.phase("inputs"):
                 report.inputs |= inputs.take(request.inputs, scratch / kept.INPUTS, request.expected)
             with ThreadPoolExecutor(max_workers=1) as beside:
-                _build(request, lock, image, srpm, scratch, log, report, beside)
+                _build(request, lock, srpm, scratch, log, report, beside)
         except Interrupted:
             raise
         except HermeticError:
@@ -101,7 +100,8 @@ def _keep(request: Request, scratch: Path, progress: Progress, report: Report) -
         progress.say(f"the buildroot is kept in {found}, for `hermetic-rpm shell`")
 
 
-def _check(request: Request, report: Report, progress: Progress) -> tuple[Lock, Image, Path]:
+def _check(request: Request, report: Report, progress: Progress) -> tuple[Lock, Path]:
+    """The lock, and the source RPM to build, whose content is not known yet."""
     interfaces = tuple(sorted(name for _, name in socket.if_nameindex()))
     report.facts["network_interfaces_outside"] = list(interfaces)
     report.facts["outside"] = _outside()
@@ -119,11 +119,7 @@ def _check(request: Request, report: Report, progress: Progress) -> tuple[Lock, 
         )
     report.inputs |= join.checksums(lock)
     report.facts["build_options"] = list(options.arguments(_options(request, lock)))
-    srpm = request.srpm or _beside(request.lockfile, lock)
-    rpmfile.check_source_rpm(srpm)
-    report.inputs["srpm"] = _source_rpm(request, srpm, lock, report, progress)
-    expect_srpm(report.inputs["srpm"], request.expected)
-    return lock, repository.check_image(lock, request.repository), srpm
+    return lock, request.srpm or _beside(request.lockfile, lock)
 
 
 def _outside() -> dict[str, Any]:
@@ -167,15 +163,18 @@ def _source_rpm(request: Request, srpm: Path, lock: Lock, report: Report, progre
 
 
 def _build(
-    request: Request, lock: Lock, image: Image, srpm: Path, scratch: Path, log: Logs, report: Report, beside: Executor
+    request: Request, lock: Lock, srpm: Path, scratch: Path, log: Logs, report: Report, beside: Executor
 ) -> None:
-    """What can wait for nothing else runs ``beside``: the image unpacked while packages are hashed, and its end."""
+    """Nothing runs before all inputs are checked; the image is unpacked and later removed ``beside`` other work."""
     progress = log.progress
     with log.phase("unpack"):
-        unpacked = beside.submit(unpack.unpack, image, scratch / "bootstrap", scratch / "unpack", say=progress.say)
+        unpacked = beside.submit(_unpack, lock, request.repository, scratch, progress)
+        rpmfile.check_source_rpm(srpm)
+        report.inputs["srpm"] = _source_rpm(request, srpm, lock, report, progress)
+        expect_srpm(report.inputs["srpm"], request.expected)
         repository.check_files(lock, request.repository)
-        report.facts["repository_equals_lock"] = True
         unpacked.result()
+        report.facts["repository_equals_lock"] = True
     boot = Bootstrap(root=scratch / "bootstrap", buildroot=scratch / kept.BUILDROOT, log=log.root)
     boot.buildroot.mkdir()
     if lock.bootstrap_packages:
@@ -209,6 +208,12 @@ def _build(
         request.output, [*known, *described, *(request.output / name for name in logs.NAMES)], known
     )
     report.summary = f"built {len(built)} packages in {request.output}: {', '.join(path.name for path in known)}"
+
+
+def _unpack(lock: Lock, directory: Path, scratch: Path, progress: Progress) -> None:
+    """Unpack the bootstrap image of the offline repository, which must be the locked one."""
+    image = repository.check_image(lock, directory)
+    unpack.unpack(image, scratch / "bootstrap", scratch / "unpack", say=progress.say)
 
 
 def _package_room(request: Request, lock: Lock, scratch: Path, log: Logs) -> PackageRoom:
@@ -269,9 +274,8 @@ def _rpmbuild(package: PackageRoom, lock: Lock, srpm: Path, progress: Progress) 
     Nothing can be installed here, so that each loop ends after its first round.  A spec with
     generated requirements is built by ``-ba``, so that its SRPM carries them.
     """
-    rpmbuild.prepare(package, lock.lockfile.config.macros)
-    spec = rpmbuild.import_srpm(package, srpm)
-    package = replace(package, source_date=rpmbuild.source_date(package, srpm))
+    spec, date = rpmbuild.import_srpm(package, srpm, rpmbuild.preparations(lock.lockfile.config.macros))
+    package = replace(package, source_date=date)
     kept.describe(package, spec)
     progress.say(f"rpmbuild of {spec}")
     requirements = rpmbuild.requirements(package, rpmbuild.source_rpm(package, spec))

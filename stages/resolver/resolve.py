@@ -286,7 +286,7 @@ def _find(setup: Setup, request: Request, progress: Progress, log: CommandLog) -
         if further := request.options.requires:  # first, since the spec may need their macros to be read at all
             install(loop.Wish(requirements=further, by="--build-requires"))
         srpm = request.srpm or _from_spec(request, setup, package, progress)
-        spec = rpmbuild.import_srpm(package, srpm)
+        spec, _ = rpmbuild.import_srpm(package, srpm)
         requirements = loop.resolve(package, spec, loop.Steps(install=install, say=progress.say), further)
     return Found(srpm=srpm, requirements=requirements, minimal=rows, rows=current[0])
 
