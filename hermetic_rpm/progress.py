@@ -171,8 +171,3 @@ def _json(stage: str, level: str, message: str, **more: object) -> str:
 def printable(text: str) -> str:
     """``text`` without control characters: package code must not steer the user's terminal."""
     return "".join(char if char.isprintable() or char == "\t" else "\N{REPLACEMENT CHARACTER}" for char in text)
-
-
-def colours_wanted(stream: TextIO) -> bool:
-    """Whether the stream is a terminal whose user did not ask for ``NO_COLOR``."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

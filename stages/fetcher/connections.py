@@ -60,7 +60,7 @@ class Connections:
             answer = connection.getresponse()
         except ssl.SSLError as error:  # also a client certificate that is refused
             connection.close()
-            raise WrongAnswerError(f"TLS failed: {_short(error)}") from error
+            raise _tls_failed(error) from error
         except BROKEN as error:
             connection.close()
             silent = isinstance(error, TimeoutError)
@@ -87,7 +87,7 @@ class Connections:
             connection.connect()
         except ssl.SSLError as error:
             connection.close()
-            raise WrongAnswerError(f"TLS failed: {_short(error)}") from error
+            raise _tls_failed(error) from error
         except BROKEN as error:
             connection.close()
             raise WrongAnswerError(_short(error), again=True, unreachable=True) from error
@@ -177,3 +177,8 @@ def _login(proxy: SplitResult) -> dict[str, str]:
 def _short(error: Exception) -> str:
     """The first line of what a library says."""
     return (str(error) or type(error).__name__).split("\n", 1)[0][:300]
+
+
+def _tls_failed(error: ssl.SSLError) -> WrongAnswerError:
+    """Wrong certificates stay wrong; a server that ends in the middle of a handshake may have been restarted."""
+    return WrongAnswerError(f"TLS failed: {_short(error)}", again=isinstance(error, ssl.SSLEOFError))

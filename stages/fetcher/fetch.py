@@ -146,7 +146,7 @@ def _remove_older(output: Path, lock: Lock) -> None:
     made.note(output, expected | older)
     made.remove(output, extra)
     bootstrap = output / BOOTSTRAP
-    if bootstrap.is_dir():
+    if bootstrap.is_dir() and not bootstrap.is_symlink():
         names = {Path(package.file_name).name for package in lock.bootstrap_packages}
         made.remove(bootstrap, {path.name for path in bootstrap.iterdir()} - names)
 

@@ -10,7 +10,7 @@ import pytest
 
 from hermetic_rpm import document, edge, errors, result
 from hermetic_rpm.errors import HermeticError, LockMismatch, VerificationFailed
-from hermetic_rpm.progress import JSON, Progress, colours_wanted, printable
+from hermetic_rpm.progress import JSON, Progress, printable
 from hermetic_rpm.result import Output, Result
 from tests.support import exit_codes
 
@@ -158,19 +158,6 @@ def test_a_reader_that_went_away_does_not_end_the_stage() -> None:
             raise BrokenPipeError
 
     Progress(stage="resolver", stream=Gone()).say("hello")
-
-
-def test_colours_are_for_terminals_that_want_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    monkeypatch.setenv("TERM", "xterm")
-    assert colours_wanted(Terminal())
-    assert not colours_wanted(io.StringIO())
-    monkeypatch.setenv("NO_COLOR", "1")
-    assert not colours_wanted(Terminal())
 
 
 def test_outputs_are_listed_in_order_of_path(tmp_path: Path) -> None:
