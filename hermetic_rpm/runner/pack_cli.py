@@ -60,7 +60,7 @@ def pack(
     """
     stages = pipeline_file.load(pipeline).stages
     lock = contents.check(workspace, srpm)
-    voice.say(f"{workspace} is what its lock says: {len(lock.packages)} packages")
+    voice.say(f"{workspace} is what its lock says: {len(lock.every_package)} packages")
     for role, sha256 in _further_inputs(workspace / LOCK):
         voice.warn(f"the {role} with sha256 {sha256} is not packed: carry that directory yourself")
     with place.scratch(archive) as scratch:
@@ -102,7 +102,7 @@ def unpack(voice: Progress, archive: str, directory: Path, *, load_images: bool)
         if not index.images:
             voice.warn(f"{archive} was packed without images")
         images.load(index.images, directory, voice.say)
-    voice.say(_summary(index, directory, len(lock.packages)))
+    voice.say(_summary(index, directory, len(lock.every_package)))
     click.echo(str(directory))
 
 

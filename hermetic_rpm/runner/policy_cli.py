@@ -33,4 +33,4 @@ def check(path: Path, lockfile: Path, origins: tuple[str, ...], lock_date: datet
     rules = load(path)
     lock = join.load(lockfile)
     gate.enforce(rules, lock, lockfile, origins=origins, dated=lock_date)
-    click.echo(f"{lockfile} keeps {path}: {len(lock.packages)} packages.")
+    click.echo(f"{lockfile} keeps {path}: {len(lock.every_package)} packages.")

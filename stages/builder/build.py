@@ -92,9 +92,16 @@ def build(request: Request, progress: Progress, report: Report) -> None:
 
 
 def _keep(request: Request, scratch: Path, progress: Progress, report: Report) -> None:
-    if request.keep_buildroot:
-        sandbox.remove(scratch / "bootstrap", scratch / "unpack")
-    found = kept.keep(scratch) if request.keep_buildroot else None
+    """Keep the buildroot of a failed build if the caller wants it; the failure stays what is told."""
+    report.facts["buildroot_kept"] = False
+    if not request.keep_buildroot:
+        return
+    sandbox.remove(scratch / "bootstrap", scratch / "unpack")
+    try:
+        found = kept.keep(scratch)
+    except HermeticError as error:
+        progress.warn(f"the buildroot could not be kept: {error.reason}")
+        return
     report.facts["buildroot_kept"] = found is not None
     if found is not None:
         progress.say(f"the buildroot is kept in {found}, for `hermetic-rpm shell`")
