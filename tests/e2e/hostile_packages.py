@@ -81,14 +81,15 @@ class Servers:
 
 @contextlib.contextmanager
 def servers(directory: Path, name: str) -> Iterator[Servers]:
-    """Servers that note who reached them; the socket with a path lies in ``directory``."""
+    """Servers that note who reached them; the socket with a path is ``path`` in ``directory``, made for it."""
     with contextlib.ExitStack() as stack:
         tcp = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         udp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
         udp.bind(("127.0.0.1", 0))
         abstract = stack.enter_context(_unix(f"\0{name}"))
-        path = stack.enter_context(_unix(str(directory / f"{name}.socket")))
-        (directory / f"{name}.socket").chmod(0o777)
+        directory.mkdir()
+        path = stack.enter_context(_unix(str(directory / "path")))
+        (directory / "path").chmod(0o777)
         made = Servers(tcp=tcp, udp=udp, abstract=abstract, path=path, name=name, reached=[])
         stop = threading.Event()
         for kind in ("tcp", "udp", "abstract", "path"):

@@ -24,21 +24,42 @@ ATTACKS = (
 )  # fmt: skip
 SCRIPTLETS = ("pre", "post", "posttrans", "filetrigger", "lua")
 PHASES = {"resolver": (*SCRIPTLETS, "profile"), "builder": (*SCRIPTLETS, "profile", "build", "setuid")}
+SERVERS = {"tcp": "tcp", "udp": "udp", "abstract-socket": "abstract", "path-socket": "path"}
+"""By attack the server that it wants to reach."""
+
+CONTROLS = {
+    "left-chroot": {"resolver": SCRIPTLETS, "builder": SCRIPTLETS},
+    "sees-repository": {"resolver": SCRIPTLETS, "builder": PHASES["builder"]},
+    "sees-package-cache": {"resolver": SCRIPTLETS, "builder": ()},
+    "sees-configuration": {"resolver": SCRIPTLETS, "builder": ()},
+    "sees-other-processes": PHASES,
+    "user-namespace": PHASES,
+}
+"""What attacks need to have something before them, and in which phases they have it."""
+
+
+def expected(stage: str, control: str) -> dict[str, set[str]]:
+    """By phase whether a control holds."""
+    return {phase: {"yes" if phase in CONTROLS[control][stage] else "no"} for phase in PHASES[stage]}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Attacked:
-    """A workspace in which everything attacked, the servers that were reached, and the log of each stage."""
+    """A workspace in which everything attacked, the servers that were reached, and the log of each stage.
+
+    ``freely`` are the servers that the same program reached as root of a container beside them.
+    """
 
     workspace: Workspace
     reached: tuple[str, ...]
+    freely: tuple[str, ...]
     logs: dict[str, list[str]]
 
-    def outcomes(self, stage: str, attack: str) -> dict[str, set[str]]:
-        """By phase how the attack ended."""
+    def outcomes(self, stage: str, name: str, kind: str = "ATTACK") -> dict[str, set[str]]:
+        """By phase how an attack (or a control) ended."""
         found: dict[str, set[str]] = {}
-        for words in (line.split() for line in self.logs[stage] if line.startswith("ATTACK ")):
-            if words[2] == attack:
+        for words in (line.split() for line in self.logs[stage] if line.startswith(f"{kind} ")):
+            if words[2] == name:
                 found.setdefault(words[1], set()).add(words[3])
         return found
 
@@ -49,7 +70,7 @@ def attacked_by(engine: Engine, place: Path, target: str, *, build: bool) -> Att
     Without a build the packages come from a web server, so that dnf must have downloaded them.
     """
     with contextlib.ExitStack() as stack:
-        servers = stack.enter_context(hostile_packages.servers(place, f"hostile-{engine.name}-{target}"))
+        servers = stack.enter_context(hostile_packages.servers(place / "sockets", f"hostile-{engine.name}-{target}"))
         repository = hostile_packages.packages(place / "packages", servers.addresses())
         address = f"file://{hostile_packages.PLACE}"
         if not build:
@@ -58,7 +79,8 @@ def attacked_by(engine: Engine, place: Path, target: str, *, build: bool) -> Att
         srpm = hostile_packages.source_rpm(place / "packages")
         made = workspace_at(engine, place / "workspace")
         hostile_packages.give(engine, place)
-        made = replace(made, options=("-v", f"{repository}:{hostile_packages.PLACE}:ro"))
+        volumes = (f"{repository}:{hostile_packages.PLACE}:ro", f"{place}/sockets:/sockets")
+        made = replace(made, options=tuple(part for volume in volumes for part in ("-v", volume)))
         done = made.stage(
             "resolver", "--srpm", f"/input/{srpm.name}", "--target", target, "--output", "/workspace/lock",
             "--cache", "/workspace/cache", options=("--network=host",),
@@ -71,8 +93,20 @@ def attacked_by(engine: Engine, place: Path, target: str, *, build: bool) -> Att
             for done in (made.fetch(), made.build(srpm)):
                 assert done.returncode == 0, done.stderr[-3000:]
             names["builder"] = "results/build.log"
-    logs = {stage: (made.path / name).read_text(errors="replace").splitlines() for stage, name in names.items()}
-    return Attacked(workspace=made, reached=tuple(servers.reached), logs=logs)
+        logs = {stage: (made.path / name).read_text(errors="replace").splitlines() for stage, name in names.items()}
+        reached = tuple(servers.reached)
+        logs["free"] = unconfined(made, place).splitlines()
+    return Attacked(workspace=made, reached=reached, freely=tuple(servers.reached[len(reached) :]), logs=logs)
+
+
+def unconfined(made: Workspace, place: Path) -> str:
+    """The same attacks from the resolver's container, but outside of any sandbox."""
+    done = made.stage(
+        "resolver", "/usr/share/hostile/attack.pl", "free", options=("--network=host", "--entrypoint=perl"),
+        mounts=(f"{place}/packages/SOURCES:/usr/share/hostile:ro",),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.fixture(scope="module", params=["rootful", "rootless"])
@@ -89,6 +123,19 @@ def test_an_attack_fails_in_every_scriptlet(attacked: Attacked, stage: str, atta
     assert attacked.outcomes(stage, attack) == {phase: {"refused"} for phase in PHASES[stage]}
 
 
+@pytest.mark.parametrize("stage", PHASES)
+@pytest.mark.parametrize("control", CONTROLS)
+def test_an_attack_has_something_before_it(attacked: Attacked, stage: str, control: str) -> None:
+    assert attacked.outcomes(stage, control, "CONTROL") == expected(stage, control)
+
+
+def test_outside_of_a_sandbox_every_server_is_reached(attacked: Attacked) -> None:
+    assert {attack: attacked.outcomes("free", attack) for attack in SERVERS} == {
+        attack: {"free": {"REACHED"}} for attack in SERVERS
+    }
+    assert sorted(attacked.freely) == sorted(SERVERS.values())
+
+
 @OFFLINE
 def test_no_server_of_the_host_was_reached(attacked: Attacked) -> None:
     assert attacked.reached == ()
@@ -101,6 +148,8 @@ def test_what_dnf_downloaded_from_a_server_it_installs_offline(rootful: Engine, 
     assert found.reached == ()
     phases = {phase: {"refused"} for phase in PHASES["resolver"]}
     assert {attack: found.outcomes("resolver", attack) for attack in ATTACKS} == dict.fromkeys(ATTACKS, phases)
+    for control in CONTROLS:
+        assert found.outcomes("resolver", control, "CONTROL") == expected("resolver", control)
 
 
 @pytest.mark.parametrize("stage", PHASES)

@@ -1,6 +1,7 @@
 # Everything that a scriptlet, root in its sandbox, may try without ending the transaction:
-# one line "ATTACK PHASE NAME refused" or "... REACHED" for each.  It is run as: attack.pl PHASE
-# and finds in /usr/share/hostile/listeners the ports and the socket name of the servers that must stay unreached.
+# one line "ATTACK PHASE NAME refused" or "... REACHED" for each, "... BROKEN" where it could not even be tried, and
+# "CONTROL PHASE NAME yes" or "... no" for what attacks need to have anything before them.  It is run as: attack.pl PHASE
+# and finds in /usr/share/hostile/listeners the ports and the abstract name of the servers that must stay unreached.
 use strict;
 use warnings;
 no warnings 'portable';
@@ -16,19 +17,20 @@ my $report;
 open($report, '>>', '/var/lib/hostile/report') or open($report, '>&', \*STDOUT) or die;
 $report->autoflush;
 
-sub tried {
-    my ($name, $reached) = @_;
-    print $report "ATTACK $phase $name ", ($reached ? 'REACHED' : 'refused'), "\n";
+# In a process of its own, since some attempts cannot be taken back.  A die must not look like the 1 of a failure.
+sub apart {
+    my ($attempt) = @_;
+    my $child = fork // die;
+    if ($child == 0) { alarm 5; exit(eval { $attempt->() ? 0 : 1 } // 2) }
+    waitpid $child, 0;
+    return $?;
 }
 
-# In a process of its own, since some attempts cannot be taken back.
-sub apart {
-    my ($name, $attempt) = @_;
-    my $child = fork // die;
-    if ($child == 0) { alarm 5; exit($attempt->() ? 0 : 1) }
-    waitpid $child, 0;
-    tried($name, $? == 0);
-}
+sub told { my ($kind, $name, $status, %words) = @_; print $report "$kind $phase $name ", $words{$status} // 'BROKEN', "\n" }
+
+sub attack { my ($name, $attempt) = @_; told('ATTACK', $name, apart($attempt), 0 => 'REACHED', 1 << 8 => 'refused') }
+
+sub control { my ($name, $attempt) = @_; told('CONTROL', $name, apart($attempt), 0 => 'yes', 1 << 8 => 'no') }
 
 sub connected {
     my ($family, $type, $address) = @_;
@@ -46,7 +48,7 @@ sub mounted {
     return syscall($call{mount}, $source, $target, $type, $flags, 0) == 0;
 }
 
-sub remounted { return grep { mounted('none', $_, '', $REMOUNT | $BIND) } ('/hermetic_repo', '/distribution/repo', '/proc/sys', '/') }
+sub remounted { return grep { mounted('none', $_, '', $REMOUNT | $BIND) } ('/hermetic_repo', '/hostile', '/distribution/repo', '/proc/sys', '/') }
 
 sub unmounted { my ($target) = @_; return syscall($call{umount}, $target, $DETACH) == 0 }
 
@@ -79,59 +81,68 @@ sub leave_chroot {
     return chroot '.';
 }
 
-sub behind_chroot { my ($work) = @_; return sub { leave_chroot() && -d '/buildroot' && $work->() } }
+sub in_bootstrap { return leave_chroot() && -d '/buildroot' }
+
+sub kept_by_dnf { return grep { -d } map { "/var/cache/dnf/$_" } grep { !/^\./ } names('/var/cache/dnf') }
 
 open(my $listeners, '<', '/usr/share/hostile/listeners') or die;
-my ($tcp, $udp, $socket) = split ' ', <$listeners>;
+my ($tcp, $udp, $abstract) = split ' ', <$listeners>;
 my $local = inet_aton('127.0.0.1');
+my @repositories = ('/hermetic_repo', '/repo', '/hostile', '/distribution', '/distribution/repo');
 
-apart('tcp', sub { connected(AF_INET, SOCK_STREAM, pack_sockaddr_in($tcp, $local)) });
-apart('udp', sub {
+attack('tcp', sub { connected(AF_INET, SOCK_STREAM, pack_sockaddr_in($tcp, $local)) });
+attack('udp', sub {
     socket(my $handle, AF_INET, SOCK_DGRAM, 0) or return 0;
     connect($handle, pack_sockaddr_in($udp, $local)) or return 0;
     syswrite($handle, 'x');
     return defined sysread($handle, my $answer, 1);
 });
-apart('abstract-socket', sub { connected(AF_UNIX, SOCK_STREAM, pack('Sa*', AF_UNIX, "\0$socket")) });
-apart('path-socket', sub {
+attack('abstract-socket', sub { connected(AF_UNIX, SOCK_STREAM, pack('Sa*', AF_UNIX, "\0$abstract")) });
+attack('path-socket', sub {
     leave_chroot();
-    return grep { connected(AF_UNIX, SOCK_STREAM, pack_sockaddr_un("$_/$socket.socket")) } ('/workspace', '/distribution', '/repo', '/hermetic_repo', '/results');
+    return connected(AF_UNIX, SOCK_STREAM, pack_sockaddr_un('/sockets/path'));
 });
-apart('vsock', sub { socket(my $handle, 40, SOCK_STREAM, 0) });
-apart('raw-packets', sub { socket(my $handle, 17, SOCK_RAW, 0) });
-apart('interfaces', sub {
+attack('vsock', sub { socket(my $handle, 40, SOCK_STREAM, 0) });
+attack('raw-packets', sub { socket(my $handle, 17, SOCK_RAW, 0) });
+attack('interfaces', sub {
     open(my $table, '<', '/proc/net/dev') or return 1;
     return grep { /:/ && !/^\s*lo:/ } <$table>;
 });
-apart('name-servers', sub { leave_chroot(); return -s '/etc/resolv.conf' });
-apart('network-of-another-process', sub {
+attack('name-servers', sub { leave_chroot(); return -s '/etc/resolv.conf' });
+attack('network-of-another-process', sub {
     return grep { network_of($_) } outside_processes();
 });
 
-apart('root-of-another-process', sub { return grep { my $pid = $_; grep { -e "/proc/$pid/$_" } qw(root/. cwd/. fd/0) } outside_processes() });
-apart('memory-of-another-process', sub { return grep { my $pid = $_; grep { readable("/proc/$pid/$_") } qw(environ mem maps) } outside_processes() });
+attack('root-of-another-process', sub { return grep { my $pid = $_; grep { -e "/proc/$pid/$_" } qw(root/. cwd/. fd/0) } outside_processes() });
+attack('memory-of-another-process', sub { return grep { my $pid = $_; grep { readable("/proc/$pid/$_") } qw(environ mem maps) } outside_processes() });
 
-apart('repository', sub { leave_chroot(); return grep { writable("$_/escaped") } ('/hermetic_repo', '/repo', '/distribution', '/distribution/repo') });
-apart('repository-remounted', sub {
+attack('repository', sub { leave_chroot(); return grep { writable("$_/escaped") } @repositories });
+attack('repository-remounted', sub {
     leave_chroot();
     return remounted();
 });
-apart('repository-remounted-from-a-user-namespace', sub {
+attack('repository-remounted-from-a-user-namespace', sub {
     leave_chroot();
     syscall($call{unshare}, $NEW_USER | $NEW_MOUNT) == 0 or return 0;
     return remounted();
 });
-apart('unmount', sub { leave_chroot(); return unmounted('/dev/shm') });
-apart('mount', sub { mkdir '/var/lib/hostile/mount'; return mounted('none', '/var/lib/hostile/mount', 'tmpfs', 0) });
-apart('device-node', sub { return device('/var/lib/hostile/disk') });
-apart('inputs-and-outputs', sub { leave_chroot(); return grep { my @found = names($_); @found } ('/lock', '/results', '/workspace', '/input', '/work', '/usr/lib/hermetic-rpm') });
-apart('bootstrap', behind_chroot(sub { return grep { writable($_) } ('/escaped', '/usr/bin/rpm', '/usr/bin/dnf5', '/hermetic-rpm-home/.rpmmacros', '/usr/lib/rpm/macros') }));
-apart('package-cache', behind_chroot(sub {
-    return grep { -d && writable("$_/escaped") } map { "/var/cache/dnf/$_" } grep { !/^\./ } names('/var/cache/dnf');
-}));
-apart('configuration', behind_chroot(sub { return grep { writable($_) } ('/hermetic-rpm-config/dnf.conf', '/hermetic-rpm-config/none/escaped') }));
-apart('kernel-settings', sub { return grep { writable($_) } ('/proc/sys/kernel/core_pattern', '/proc/sysrq-trigger', '/sys/devices/system/cpu/cpu1/online') });
+attack('unmount', sub { leave_chroot(); return unmounted('/dev/shm') });
+attack('mount', sub { mkdir '/var/lib/hostile/mount'; return mounted('none', '/var/lib/hostile/mount', 'tmpfs', 0) });
+attack('device-node', sub { return device('/var/lib/hostile/disk') });
+attack('inputs-and-outputs', sub { leave_chroot(); return grep { my @found = names($_); @found } ('/lock', '/results', '/workspace', '/input', '/work', '/usr/lib/hermetic-rpm') });
+attack('bootstrap', sub { in_bootstrap() && grep { writable($_) } ('/escaped', '/usr/bin/rpm', '/usr/bin/dnf5', '/hermetic-rpm-home/.rpmmacros', '/usr/lib/rpm/macros') });
+attack('package-cache', sub { in_bootstrap() && grep { writable("$_/escaped") } kept_by_dnf() });
+attack('configuration', sub { in_bootstrap() && grep { writable($_) } ('/hermetic-rpm-config/dnf.conf', '/hermetic-rpm-config/none/escaped') });
+attack('kernel-settings', sub { return grep { writable($_) } ('/proc/sys/kernel/core_pattern', '/proc/sysrq-trigger', '/sys/devices/system/cpu/cpu1/online') });
+attack('capabilities', sub {
+    my $kept = 0;
+    $kept |= 1 << $_ for (0, 1, 3, 4, 5, 6, 7, 18, 31);
+    return bounding_set() & ~$kept;
+});
 
-my $kept = 0;
-$kept |= 1 << $_ for (0, 1, 3, 4, 5, 6, 7, 18, 31);
-tried('capabilities', bounding_set() & ~$kept);
+control('left-chroot', \&in_bootstrap);
+control('sees-repository', sub { leave_chroot(); return grep { -e "$_/repodata/repomd.xml" } @repositories });
+control('sees-package-cache', sub { in_bootstrap() && kept_by_dnf() });
+control('sees-configuration', sub { in_bootstrap() && -r '/hermetic-rpm-config/dnf.conf' });
+control('sees-other-processes', sub { return outside_processes() });
+control('user-namespace', sub { leave_chroot(); return syscall($call{unshare}, $NEW_USER | $NEW_MOUNT) == 0 });
