@@ -66,11 +66,12 @@ def by_builder(log):
 def by_dnf(log, target_name):
     """The same packages installed by the target's dnf, each named by its NEVRA."""
     from hermetic_rpm.target import keys, load
-    from stages.resolver import package_manager, resolve
+    from stages.resolver import mirrors, package_manager, resolve
 
     lock, boot = prepared(log)
     target = load.load(load.find(target_name, Path("/targets")))
-    config = resolve._write_config(WORK / "config", target, keys.collect(target))
+    expanded = mirrors.Expanded(working=target, recorded=target)
+    config = resolve._write_config(WORK / "config", expanded, keys.collect(target))
     (WORK / "dnf").mkdir()
     mounts = (
         sandbox.bind(config, package_manager.CONFIG, read_only=True),
