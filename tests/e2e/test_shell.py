@@ -203,17 +203,18 @@ def test_a_shell_on_a_terminal(failed: Callable[[str], Project], who: str) -> No
         shell.resize(40, 120)
         shell.type("until test \"$(stty size)\" = '40 120'; do sleep 0.1; done; echo [$((1+2))]\n")
         shell.see("[3]")
-        shell.type("sh -c 'echo [$((2+2))]; sleep 1000'\n")
+        # exec: a shell that waits for its vforked child cannot be stopped, and would be seen neither to stop nor to end
+        shell.type("sh -c 'echo [$((2+2))]; exec sleep 1000'\n")
         shell.see("[4]")
         shell.type("\x03")  # Ctrl-C is for what the shell runs, not for the shell nor for us
         shell.type("echo [$?]\n")
         shell.see("[130]")
-        if who == "rootful":  # not understood yet: as a user the end of the shell was not noticed after a stopped job
-            shell.type("sh -c 'echo [$((2+3))]; sleep 1000'\n")
-            shell.see("[5]")
-            shell.type("\x1a")  # Ctrl-Z
-            shell.see("Stopped")
-            shell.type("kill -9 %1; wait %1\n")
+        shell.type("sh -c 'echo [$((2+3))]; exec sleep 1000'\n")
+        shell.see("[5]")
+        shell.type("\x1a")  # Ctrl-Z
+        shell.see("Stopped")
+        # bash does not wait for a job it believes stopped, and does not end at once while it has one
+        shell.type('kill -9 %1; until test -z "$(jobs -s)"; do sleep 0.1; done\n')
         shell.type("exit 9\n")
         assert shell.end() == 9
     assert project.containers() == []
