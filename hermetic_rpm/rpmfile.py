@@ -30,6 +30,8 @@ class Header:
     path of the certificate file under which a signature holds, if certificates were given.
     ``source_rpm`` is the file name of the source RPM it was built from, as the header has it.
     ``signed_whole`` tells that there is a signature over header and payload (rpm's SIGPGP).
+    Of a source RPM there are the names of its ``files``, and as ``date`` when it was made (seconds
+    since 1970) if it has no changelog from which rpmbuild would take a date.
     """
 
     path: str
@@ -45,6 +47,8 @@ class Header:
     signed_whole: bool = False
     signers: tuple[str, ...] = ()
     verified_by: str | None = None
+    files: tuple[str, ...] = ()
+    date: int | None = None
     problem: str | None = None
 
 
@@ -89,7 +93,7 @@ class Readers:
         if answer is None:
             return Header(path=str(path), problem="unreadable")
         row = json.loads(answer)
-        return Header(**{**row, "signers": tuple(row.get("signers", ()))})
+        return Header(**{**row, **{name: tuple(row.get(name, ())) for name in ("signers", "files")}})
 
     def _start(self) -> Worker:
         worker = Worker(WORKER, self._request)

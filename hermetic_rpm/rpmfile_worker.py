@@ -21,6 +21,7 @@ MEMORY_BYTES = 1 << 30
 CPU_SECONDS = 300
 CHUNK_BYTES = 1 << 20
 EPOCH_TAG, SOURCE_RPM_TAG, PAYLOAD_SHA256_TAG, SIGNATURE_MD5_TAG, SIGNATURE_PGP_TAG = 1003, 1044, 5092, 1004, 1002
+BUILD_TIME_TAG, CHANGELOG_TIME_TAG = 1006, 1080
 
 
 def describe(path: str, verifiers: list[tuple[str, Any]], *, payload: bool) -> dict[str, Any]:
@@ -46,6 +47,8 @@ def describe(path: str, verifiers: list[tuple[str, Any]], *, payload: bool) -> d
                 {(info.fingerprint or info.key_id or "").lower() for info in metadata.signatures()} - {""}
             ),
         }
+        if facts["source"]:
+            facts |= {"files": [Path(entry.path).name for entry in metadata.file_entries()], "date": _date(header)}
         if not metadata.check_digests().is_ok():
             facts["problem"] = "the digest of its header does not match"
         elif payload:
@@ -61,6 +64,14 @@ def _sigmd5(metadata: Any) -> str | None:
     if not signature.entry_is_present(SIGNATURE_MD5_TAG):
         return None
     return bytes(signature.entry(SIGNATURE_MD5_TAG)).hex()
+
+
+def _date(header: Any) -> int | None:
+    """When a package was made, if it has no changelog that tells a date."""
+    if header.entry_is_present(CHANGELOG_TIME_TAG) or not header.entry_is_present(BUILD_TIME_TAG):
+        return None
+    made = header.entry(BUILD_TIME_TAG)
+    return int(made[0] if isinstance(made, list) else made)
 
 
 def _payload_problem(path: str, metadata: Any, sigmd5: str | None) -> str | None:

@@ -31,7 +31,7 @@ def check(workspace: Path, srpm: Path) -> Lock:
     path = workspace / LOCK / LOCKFILE_NAME
     lock = lock_check.check(path)
     _sidecar(lock, path)
-    repository.check_source_rpm(lock, srpm)
+    repository.check_source_rpm(lock, srpm.name, sha256_of(srpm))
     repository.check(lock, workspace / REPOSITORY)
     return lock
 

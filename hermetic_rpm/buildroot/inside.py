@@ -1,8 +1,9 @@
 """The first program inside a sandbox: mounts, pivots, drops everything, runs one command, ends what it left.
 
 Started by `sandbox.run` below ``unshare`` with two file descriptors: one to read the
-specification from (JSON), one to report on.  Only the standard library is used, since this
-file runs as a script in namespaces where nothing else should be loaded.
+specification from (marshalled), one to report on (a Python literal, since the stage does not
+trust who wrote it).  Only the standard library is used, since this file runs as a script in
+namespaces where nothing else should be loaded, and little of it: a build makes ten sandboxes.
 
 Why not a PID namespace for package code: podman masks parts of /proc, so that the kernel
 refuses a fresh procfs, and with the outer one /proc/<own pid> is another process.  Package
@@ -11,20 +12,25 @@ code therefore has a uid of its own, whose processes are all killed at the end.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import fcntl
-import json
+import marshal
 import os
 import resource
-import signal
-import socket
 import stat
 import struct
 import sys
 import termios
 import warnings  # noqa: F401 - os.execvpe would look for it in the new root
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    import socket
+    from typing import Any
+else:  # what is around these two, and typing, would take longer to load than everything else here
+    import _signal as signal
+    import _socket as socket
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -217,10 +223,22 @@ def raise_loopback() -> None:
     interfaces = [name for _, name in socket.if_nameindex()]
     if interfaces != ["lo"]:
         raise OSError(1, f"the network namespace is not empty: {' '.join(interfaces)}")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        request = struct.pack("16sh14x", b"lo", 0)
-        (flags,) = struct.unpack("16xh14x", fcntl.ioctl(control, SIOCGIFFLAGS, request))
-        fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | IFF_UP))
+    control = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    request = struct.pack("16sh14x", b"lo", 0)
+    (flags,) = struct.unpack("16xh14x", fcntl.ioctl(control, SIOCGIFFLAGS, request))
+    fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | IFF_UP))
+    control.close()
+
+
+def set_host_name(name: str) -> None:
+    """Be known by a name of our own, where that is allowed.
+
+    podman's default seccomp profile allows it to CAP_SYS_ADMIN of the host only: `--hostname` does it then.
+    """
+    try:  # noqa: SIM105
+        socket.sethostname(name)
+    except PermissionError:
+        pass
 
 
 def prepare(operation: dict[str, Any]) -> None:
@@ -332,8 +350,11 @@ def drop_everything(uid: int, gid: int) -> None:
 
 def die_first() -> None:
     """Where memory runs out, let the kernel end package code rather than the stage that reports it."""
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "wb", buffering=0) as score:
-        score.write(b"1000")
+    try:
+        with open("/proc/self/oom_score_adj", "wb", buffering=0) as score:
+            score.write(b"1000")
+    except OSError:
+        pass
 
 
 def take_stdin(kind: str) -> None:
@@ -412,7 +433,7 @@ def execute(spec: dict[str, Any], told: int) -> None:
         die_first()
         drop_everything(spec["uid"], spec["gid"])
     if os.path.exists("/proc/self/status"):
-        os.write(3, json.dumps(confinement()).encode())
+        os.write(3, marshal.dumps(confinement()))
     os.chdir(spec["cwd"])
     os.execvpe(spec["argv"][0], spec["argv"], spec["env"])  # noqa: S606
 
@@ -424,8 +445,10 @@ def kill_all_of(uid: int) -> None:
     this process: nobody.  Nothing is forked, since a fork bomb leaves nobody a process.
     """
     os.setresuid(UNSIGNALLED, uid, UNSIGNALLED)
-    with contextlib.suppress(ProcessLookupError):
+    try:  # noqa: SIM105
         os.kill(-1, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
 
 
 def reap_all() -> int:
@@ -471,8 +494,8 @@ def supervise(spec: dict[str, Any]) -> dict[str, Any]:
         finally:
             os._exit(127)
     os.close(told)
-    with os.fdopen(heard) as stream:
-        inside = json.loads(stream.read() or "{}")
+    with os.fdopen(heard, "rb") as stream:
+        inside = marshal.loads(stream.read() or marshal.dumps({}))  # noqa: S302 - written by `execute`
     code = wait_for(child, spec["timeout"])
     if spec["uid"] == 0:
         if code is None:
@@ -484,17 +507,15 @@ def supervise(spec: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> int:
     """Read the specification, do it, report; exit status 0 unless the sandbox itself failed."""
-    with os.fdopen(int(sys.argv[1])) as stream:
-        spec = json.load(stream)
+    with os.fdopen(int(sys.argv[1]), "rb") as stream:
+        spec = marshal.load(stream)  # noqa: S302 - written by the stage that started this
     report = int(sys.argv[2])
     os.set_inheritable(report, False)
     try:
         if not spec["network"]:
             raise_loopback()
         enter_root(spec)
-        with contextlib.suppress(PermissionError):
-            # podman's default seccomp profile allows it to CAP_SYS_ADMIN of the host only: `--hostname` does it then.
-            socket.sethostname(spec["hostname"])
+        set_host_name(spec["hostname"])
         for operation in spec["prepare"]:
             prepare(operation)
         if spec["read_only"]:
@@ -504,7 +525,7 @@ def main() -> int:
         outcome = {"unusable": str(error)}
     except OSError as error:
         outcome = {"refused": str(error)}
-    os.write(report, json.dumps(outcome).encode())
+    os.write(report, repr(outcome).encode())
     return 0 if "code" in outcome else 1
 
 

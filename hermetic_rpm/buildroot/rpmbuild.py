@@ -18,6 +18,7 @@ from hermetic_rpm.buildroot.commandlog import CommandLog
 from hermetic_rpm.buildroot.limits import package_limits
 from hermetic_rpm.buildroot.sandbox import HOSTNAME, MOCKBUILD_GID, MOCKBUILD_UID, Mount, Outcome, Preparation, Sandbox
 from hermetic_rpm.errors import BuildTimeout, SourceMissing, SpecFailed, WrongArchitecture
+from hermetic_rpm.rpmfile import Header
 
 HOME = "/builddir"
 TOPDIR = f"{HOME}/build"
@@ -171,41 +172,21 @@ def run(package: PackageRoom, argv: tuple[str, ...], sandbox_: Sandbox | None = 
     return outcome
 
 
-def _with_srpm(package: PackageRoom, srpm: Path) -> tuple[Sandbox, str]:
-    """The sandbox of package code in which the source RPM can be read, and where it is there."""
-    inner = f"{TOPDIR}/originals/{srpm.name}"
-    base = room(package)
-    return replace(base, mounts=(*base.mounts, sandbox.bind(srpm, inner, read_only=True))), inner
-
-
-def _look(package: PackageRoom, srpm: Path, prepare: tuple[Preparation, ...] = ()) -> tuple[Outcome, int | None]:
-    """What a source RPM tells: the names of its files as output, and `source_date`."""
-    with_srpm, inner = _with_srpm(package, srpm)
-    query = r"%{BUILDTIME} [%{CHANGELOGTIME} ]\n[%{FILENAMES}\n]"
-    done = sandbox.run(replace(with_srpm, prepare=prepare), ("rpm", "-qp", "--qf", query, inner))
-    times = [int(word) for word in done.stdout.partition("\n")[0].split() if word.isdigit()]
-    return done, times[0] if len(times) == 1 else None
-
-
-def source_date(package: PackageRoom, srpm: Path) -> int | None:
-    """When a source RPM was made, if it has no changelog from which rpmbuild would take a date."""
-    return _look(package, srpm)[1]
-
-
-def import_srpm(package: PackageRoom, srpm: Path, prepare: tuple[Preparation, ...] = ()) -> tuple[str, int | None]:
-    """Unpack a source RPM below /builddir/build; returns the file name of its spec, and its `source_date`.
+def import_srpm(package: PackageRoom, srpm: Path, header: Header, prepare: tuple[Preparation, ...] = ()) -> str:
+    """Unpack a source RPM, whose header was read, below /builddir/build; returns the file name of its spec.
 
     ``prepare`` is done before, for a buildroot that `prepare` was not called for.
     """
-    listing, date = _look(package, srpm, prepare)
-    specs = [line for line in listing.stdout.splitlines()[1:] if SAFE_SPEC.fullmatch(line)]
-    if listing.returncode != 0 or not specs:
-        raise SpecFailed(f"{srpm.name} holds no spec file with a usable name.", log_tail=listing.tail)
-    with_srpm, inner = _with_srpm(package, srpm)
-    done = run(package, ("rpm", "-Uvh", "--nodeps", inner), with_srpm)
+    specs = [name for name in header.files if SAFE_SPEC.fullmatch(name)]
+    if not specs:
+        raise SpecFailed(f"{srpm.name} holds no spec file with a usable name.")
+    inner = f"{TOPDIR}/originals/{srpm.name}"
+    base = room(package)
+    mounts = (*base.mounts, sandbox.bind(srpm, inner, read_only=True))
+    done = run(package, ("rpm", "-Uvh", "--nodeps", inner), replace(base, mounts=mounts, prepare=prepare))
     if done.returncode != 0:
         raise SpecFailed(f"{srpm.name} cannot be unpacked by the target's rpm.", log_tail=done.tail)
-    return specs[0], date
+    return specs[0]
 
 
 def rpmbuild_command(package: PackageRoom, spec: str, *options: str) -> tuple[str, ...]:

@@ -7,9 +7,10 @@ code of the package (as ``mockbuild``: no capability, no network, nothing of the
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import functools
-import json
+import marshal
 import os
 import shutil
 import sys
@@ -159,7 +160,7 @@ def specification(sandbox: Sandbox, argv: tuple[str, ...]) -> Specification:
         "timeout": sandbox.timeout,
         "stdin": sandbox.stdin,
     }
-    outer = (*unshare_command(network=sandbox.network, pid=sandbox.uid == 0), sys.executable, "-I", "-c", START)
+    outer = (*unshare_command(network=sandbox.network, pid=sandbox.uid == 0), sys.executable, "-I", "-S", "-c", START)
     return Specification(argv=outer, document=document)
 
 
@@ -197,7 +198,7 @@ def _supervised(
     require_namespaces()
     read_end, write_end = os.pipe()
     spec_handle = os.memfd_create("specification", 0)
-    os.write(spec_handle, json.dumps(spec.document).encode())
+    os.write(spec_handle, marshal.dumps(spec.document))
     os.lseek(spec_handle, 0, os.SEEK_SET)
     try:
         done = start((*spec.argv, str(spec_handle), str(write_end)), (spec_handle, write_end))
@@ -210,7 +211,7 @@ def _supervised(
 
 
 def _outcome(sandbox: Sandbox, argv: tuple[str, ...], done: Completed, report: str) -> Outcome:
-    outcome: dict[str, Any] = json.loads(report) if report else {"refused": "\n".join(done.tail) or "no answer"}
+    outcome: dict[str, Any] = ast.literal_eval(report) if report else {"refused": "\n".join(done.tail) or "no answer"}
     if "code" not in outcome:
         files.check_space(sandbox.root, tuple(outcome.values()))
     if "unusable" in outcome:

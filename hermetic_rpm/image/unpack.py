@@ -54,16 +54,15 @@ def unpack(image: Image, destination: Path, scratch: Path, *, say: Callable[[str
 
 def apply_whiteouts(destination: Path, names: tuple[str, ...]) -> None:
     """Remove what a layer's whiteouts hide, and the whiteouts; what the layer itself brought stays."""
-    paths = [PurePosixPath(name) for name in names]
-    brought = {str(part) for path in paths for part in (path, *path.parents)}
-    for name in names:
-        path = PurePosixPath(name)
-        if not path.name.startswith(WHITEOUT):
-            continue
+    whiteouts = [PurePosixPath(name) for name in names if name.rpartition("/")[2].startswith(WHITEOUT)]
+    if not whiteouts:
+        return
+    brought = {str(part) for path in map(PurePosixPath, names) for part in (path, *path.parents)}
+    for path in whiteouts:
         if ".." in path.parts or path.is_absolute() or _behind_link(destination, path.parent):
-            raise ImageInvalid(f"A whiteout of the image leads out of it: {name}.")
+            raise ImageInvalid(f"A whiteout of the image leads out of it: {path}.")
         if path.name.removeprefix(WHITEOUT) in ("", ".", ".."):
-            raise ImageInvalid(f"A whiteout of the image leads out of it: {name!r}.")
+            raise ImageInvalid(f"A whiteout of the image leads out of it: {str(path)!r}.")
         _remove(destination / path)
         if path.name == OPAQUE:
             _clear(destination, path.parent, brought)

@@ -25,15 +25,13 @@ from hermetic_rpm.made import MADE
 from hermetic_rpm.result import RESULT_NAME
 
 
-def check_source_rpm(lock: Lock, srpm: Path) -> str:
-    """The sha256 of the source RPM, which must be the one that was resolved; raises `LockMismatch`."""
-    digest = sha256_of(srpm)
+def check_source_rpm(lock: Lock, name: str, digest: str) -> None:
+    """Hold the sha256 of a source RPM against the one that was resolved; raises `LockMismatch`."""
     if lock.sidecar is not None and lock.sidecar.srpm.sha256 != digest:
         raise LockMismatch(
-            f"{srpm.name} has the sha256 {digest}, but {lock.sidecar.srpm.name} "
+            f"{name} has the sha256 {digest}, but {lock.sidecar.srpm.name} "
             f"with {lock.sidecar.srpm.sha256} was resolved."
         )
-    return digest
 
 
 def check(lock: Lock, directory: Path) -> Image:

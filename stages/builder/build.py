@@ -36,6 +36,7 @@ from hermetic_rpm.lock.model import NO_OPTIONS, BuildOptions, Lock
 from hermetic_rpm.preflight import facts as kernel
 from hermetic_rpm.progress import Progress
 from hermetic_rpm.result import outputs_of
+from hermetic_rpm.rpmfile import Header
 from stages.builder import collect, logs
 from stages.builder.logs import Logs
 
@@ -163,8 +164,8 @@ def _source_rpm(request: Request, srpm: Path, lock: Lock, report: Report, progre
     found = files.sha256_of(srpm)
     report.facts["srpm_was_resolved"] = None if resolved is None else found == resolved
     if not request.allow_other_srpm:
-        return repository.check_source_rpm(lock, srpm)
-    if resolved not in (None, found):
+        repository.check_source_rpm(lock, srpm.name, found)
+    elif resolved not in (None, found):
         progress.warn(f"{srpm.name} is not the source RPM that was resolved")
     return found
 
@@ -176,7 +177,7 @@ def _build(
     progress = log.progress
     with log.phase("unpack"):
         unpacked = beside.submit(_unpack, lock, request.repository, scratch, progress)
-        rpmfile.check_source_rpm(srpm)
+        header = rpmfile.check_source_rpm(srpm)
         report.inputs["srpm"] = _source_rpm(request, srpm, lock, report, progress)
         expect_srpm(report.inputs["srpm"], request.expected)
         repository.check_files(lock, request.repository)
@@ -199,7 +200,7 @@ def _build(
     package = _package_room(request, lock, scratch, log)
     report.facts["limits"] = {"seconds": request.timeout, **limits.found(request.limits)}
     with log.phase("rpmbuild"), limits.memory_watched(lambda killed: report.facts.update(memory_kills=killed)):
-        outcome = _rpmbuild(package, lock, srpm, progress)
+        outcome = _rpmbuild(package, lock, srpm, header, progress)
         inside["rpmbuild"] = dict(outcome.inside)
         if outcome.returncode != 0:
             files.check_space(boot.buildroot, outcome.tail)
@@ -275,14 +276,14 @@ def install(boot: Bootstrap, lock: Lock, repository: Path, *, timeout: int | Non
     return outcome
 
 
-def _rpmbuild(package: PackageRoom, lock: Lock, srpm: Path, progress: Progress) -> Outcome:
+def _rpmbuild(package: PackageRoom, lock: Lock, srpm: Path, header: Header, progress: Progress) -> Outcome:
     """The loops of the resolver offline, and then the build with the dependency check of rpmbuild itself.
 
     Nothing can be installed here, so that each loop ends after its first round.  A spec with
     generated requirements is built by ``-ba``, so that its SRPM carries them.
     """
-    spec, date = rpmbuild.import_srpm(package, srpm, rpmbuild.preparations(lock.lockfile.config.macros))
-    package = replace(package, source_date=date)
+    spec = rpmbuild.import_srpm(package, srpm, header, rpmbuild.preparations(lock.lockfile.config.macros))
+    package = replace(package, source_date=header.date)
     kept.describe(package, spec)
     progress.say(f"rpmbuild of {spec}")
     requirements = rpmbuild.requirements(package, rpmbuild.source_rpm(package, spec))

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from hermetic_rpm import files
+from hermetic_rpm import files, rpmfile
 from hermetic_rpm.buildroot import rpmbuild, sandbox
 from hermetic_rpm.buildroot.rpmbuild import SAFE_SPEC, TOPDIR, PackageRoom
 from hermetic_rpm.errors import SourceMissing, SpecFailed
@@ -38,7 +38,7 @@ def make(package: PackageRoom, spec: Path, sources: Path | None, scratch: Path) 
         sandbox.bind(scratch / name, f"{TOPDIR}/{name}", read_only=True) for name in ("SPECS", "SOURCES")
     )))  # fmt: skip
     made = _copied(package, rpmbuild.source_rpm(with_files, spec.name), scratch / "made")
-    if rpmbuild.source_date(package, made) is not None:  # no changelog tells its date
+    if rpmfile.check_source_rpm(made).date is not None:  # no changelog tells its date
         dated = replace(with_files, source_date=DATE)
         made = _copied(package, rpmbuild.source_rpm(dated, spec.name), scratch / "made")
     return made

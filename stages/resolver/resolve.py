@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hermetic_rpm import files, inputs, made
+from hermetic_rpm import files, inputs, made, rpmfile
 from hermetic_rpm.buildroot import bootstrap, rpmbuild, sandbox
 from hermetic_rpm.buildroot.bootstrap import Bootstrap
 from hermetic_rpm.buildroot.commandlog import CommandLog, open_log
@@ -286,7 +286,7 @@ def _find(setup: Setup, request: Request, progress: Progress, log: CommandLog) -
         if further := request.options.requires:  # first, since the spec may need their macros to be read at all
             install(loop.Wish(requirements=further, by="--build-requires"))
         srpm = request.srpm or _from_spec(request, setup, package, progress)
-        spec, _ = rpmbuild.import_srpm(package, srpm)
+        spec = rpmbuild.import_srpm(package, srpm, rpmfile.check_source_rpm(srpm))
         requirements = loop.resolve(package, spec, loop.Steps(install=install, say=progress.say), further)
     return Found(srpm=srpm, requirements=requirements, minimal=rows, rows=current[0])
 
