@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 from hermetic_rpm.buildroot import sandbox
-from hermetic_rpm.buildroot.sandbox import Mount, Outcome
+from hermetic_rpm.buildroot.sandbox import Mount, Outcome, Sandbox
 from hermetic_rpm.errors import CommandFailed
 
 TOOLS_LINKS = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
@@ -53,21 +53,20 @@ def _check(outcome: Outcome, reason: str) -> None:
         raise CommandFailed(reason, log_tail=outcome.tail, solution="Is there enough space in the cache?")
 
 
+def programs_of_stage(root: Path) -> Mount:
+    """Make a directory the root of a sandbox that finds the programs of this stage's image in the mount returned."""
+    for name in TOOLS_LINKS:
+        if (Path("/") / name).is_symlink() and not (root / name).is_symlink():
+            (root / name).symlink_to(f"usr/{name}")
+    return sandbox.bind("/usr", "/usr", read_only=True, recursive=True)
+
+
 def _run(argv: tuple[str, ...], mounts: tuple[Mount, ...], scratch: Path) -> Outcome:
-    tools = scratch / "tools"
-    tools.mkdir(parents=True)
+    root = scratch / "tools"
+    root.mkdir(parents=True)
     try:
-        for name in TOOLS_LINKS:
-            if (Path("/") / name).is_symlink():
-                (tools / name).symlink_to(f"usr/{name}")
-        room = sandbox.Sandbox(
-            root=tools,
-            mounts=(
-                sandbox.bind("/usr", "/usr", read_only=True, recursive=True), *mounts,
-                Mount(kind="dev", target="/dev"),
-            ),
-            environment=ENVIRONMENT,
-        )  # fmt: skip
+        programs = programs_of_stage(root)
+        room = Sandbox(root=root, mounts=(programs, *mounts, Mount(kind="dev", target="/dev")), environment=ENVIRONMENT)
         return sandbox.run(room, argv)
     finally:
-        shutil.rmtree(tools)
+        shutil.rmtree(root)

@@ -9,7 +9,6 @@ import click
 
 from hermetic_rpm import edge
 from hermetic_rpm.errors import HermeticError
-from hermetic_rpm.preflight import check, examine
 from hermetic_rpm.progress import HUMAN, JSON, Progress
 
 PREFLIGHT = "--preflight"
@@ -22,6 +21,7 @@ def command_line(stage: str, work: click.Command, *, network: bool) -> None:
 
 def preflight_command(stage: str, *, network: bool) -> click.Command:
     """``--preflight``: try what the stage needs of the host; ``network`` says whether that is one of it."""
+    from hermetic_rpm.preflight import check, examine  # noqa: PLC0415 - a stage at work does without
 
     @click.command(context_settings={"max_content_width": 100})
     @click.option(PREFLIGHT, "_asked", is_flag=True, help="Try what the stage needs of the host, and do nothing else.")

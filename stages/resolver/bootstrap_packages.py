@@ -186,16 +186,14 @@ def explain(tail: tuple[str, ...], wanted: str) -> HermeticError:
 def _room(workshop: Workshop, *, network: bool) -> Sandbox:
     """A sandbox with the programs of this stage's image, and nothing of the bootstrap's."""
     tools = workshop.path("tools")
-    for name in archive.TOOLS_LINKS:
-        if (Path("/") / name).is_symlink() and not (tools / name).is_symlink():
-            (tools / name).symlink_to(f"usr/{name}")
+    programs = archive.programs_of_stage(tools)
     online = ("/etc/resolv.conf", "/etc/ssl", "/etc/ca-certificates") if network else ()
     return Sandbox(
         root=tools,
         mounts=(
             *sandbox.system_mounts(),
             Mount(kind="tmpfs", target="/tmp"),  # noqa: S108 - a new one, for this sandbox alone
-            sandbox.bind("/usr", "/usr", read_only=True, recursive=True),
+            programs,
             *(sandbox.bind(path, path, read_only=True) for path in online if Path(path).exists()),
             sandbox.bind(workshop.path("exchange"), EXCHANGE, read_only=True),
             sandbox.bind(workshop.path("root"), PLACE),
