@@ -52,7 +52,11 @@ def _fetched(found: Gathered) -> Check:
     if found.fetcher is not None:
         state = _state(found.fetcher.result["status"] == "ok")
         with_sidecar = found.fetcher.result["facts"].get("sidecar") is True
-        detail = "sha256, size, sigmd5, NEVRA and signature" if with_sidecar else "sigmd5 and NEVRA: there is no sidecar"
+        detail = (
+            "sha256, size, NEVRA, sigmd5, required signatures"
+            if with_sidecar
+            else "NEVRA and sigmd5: there is no sidecar"
+        )
     return Check(title="Every package was verified when it was fetched", state=state, detail=detail, by=FETCHER)
 
 
@@ -88,7 +92,10 @@ def _of_builder(facts: Mapping[str, Any]) -> Iterator[Check]:
         "every set of the kernel's, the bounding set too",
     )  # fmt: skip
     yield check(
-        "Package code could gain no privileges", of_package_code("no_new_privileges"), True, "no_new_privs of the kernel"
+        "Package code could gain no privileges",
+        of_package_code("no_new_privileges"),
+        True,
+        "no_new_privs of the kernel",
     )
     yield check("A seccomp filter was in force", of_package_code("seccomp_filter"), True, "for package code")
     uid = of_package_code("uid")

@@ -19,6 +19,8 @@ from hermetic_rpm.runner.report.checks import Check, State, checks
 from hermetic_rpm.runner.report.gather import FileState, Gathered, Log, Run
 
 RPM, SOURCE_RPM = ".rpm", ".src.rpm"
+LONGEST_HALF = 6
+"""How many packages are named at each end of a long way to a package."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,11 +58,16 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Way:
-    """A way to a package: what was asked for, and the packages from there down to it."""
+    """A way to a package: what was asked for, and the packages from there down to it.
+
+    ``left_out`` are so many in the middle of a long way, between ``start`` and ``end``.
+    """
 
     origin: str
     name: str
-    packages: tuple[str, ...]
+    start: tuple[str, ...]
+    left_out: int
+    end: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -239,9 +246,16 @@ def _locked(package: Package, ways: tuple[Way, ...], *, for_bootstrap: bool) -> 
 
 
 def _way(lock: Lock, chain: Chain) -> Way:
-    origin = "minimal buildroot" if chain.origin is Origin.BUILDROOT else chain.origin.value
-    names = tuple(lock.lockfile.rpms[row].name for row in chain.rows)
-    return Way(origin=origin, name=chain.name, packages=names)
+    left_out = max(0, len(chain.rows) - 2 * LONGEST_HALF)
+    start = chain.rows[:LONGEST_HALF] if left_out else chain.rows
+    end = chain.rows[-LONGEST_HALF:] if left_out else ()
+    return Way(
+        origin="minimal buildroot" if chain.origin is Origin.BUILDROOT else chain.origin.value,
+        name=chain.name,
+        start=tuple(lock.lockfile.rpms[row].name for row in start),
+        left_out=left_out,
+        end=tuple(lock.lockfile.rpms[row].name for row in end),
+    )
 
 
 def _repositories(lock: Lock) -> Iterator[Repository]:

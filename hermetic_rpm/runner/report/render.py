@@ -19,6 +19,9 @@ from hermetic_rpm.units import duration, size
 LONGEST_LINE = 1000
 """Characters of a line of a log that are shown."""
 
+LONGEST_VALUE = 300
+"""Characters of anything else whose length a package decides."""
+
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _HERE = Path(__file__).parent
 
@@ -41,7 +44,7 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"bytes": size, "duration": duration, "line": _line}
+    environment.filters |= {"bytes": size, "cut": _cut, "duration": duration, "line": _line}
     environment.tests["linkable"] = _linkable
     return environment.get_template("page.html.j2")
 
@@ -52,9 +55,12 @@ def _harmless(value: object) -> object:
 
 
 def _line(text: str) -> str:
-    """A line of a log, without colours, and cut where it is very long."""
-    plain = _COLOURS.sub("", text.removesuffix("\r"))
-    return plain if len(plain) <= LONGEST_LINE else f"{plain[:LONGEST_LINE]}…"
+    """A line of a log, without colours."""
+    return _cut(_COLOURS.sub("", text.removesuffix("\r")), LONGEST_LINE)
+
+
+def _cut(text: str, longest: int = LONGEST_VALUE) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}…"
 
 
 def _linkable(url: str) -> bool:
