@@ -289,6 +289,12 @@ def test_a_lock_beside_it_that_is_not_that_of_the_build_is_left_out(build: Build
     assert "No lock of this build" in Strict(page_of(build)).text
 
 
+def test_a_lock_that_the_builder_does_not_name_is_not_vouched_for(build: Build) -> None:
+    build.edit(lambda result: result.update(inputs={}))
+    found = checks(gather.gather(build.results, lock=None, previous=None))
+    assert (found[0].by, found[0].state) == ("this report", State.UNKNOWN)
+
+
 def test_results_of_other_stages_count_only_for_the_same_lock(build: Build) -> None:
     fetched = build.directory / "repo/result.json"
     digest = gather.gather(build.results, lock=None, previous=None).builder.result["inputs"]["lockfile"]

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hermetic_rpm.lock import join
 from hermetic_rpm.runner.report.gather import FileState, Gathered
 
 COMMAND, BUILDER, FETCHER = "this report", "builder", "fetcher"
@@ -39,12 +40,13 @@ def checks(found: Gathered) -> tuple[Check, ...]:
 
 
 def _lock(found: Gathered) -> Check:
-    return Check(
-        title="The lock shown here is the one that the builder read",
-        state=State.UNKNOWN if found.lock is None else State.PASSED,
-        detail="sha256 of lockfile and sidecar" if found.lock is not None else "no lock was given, and none found",
-        by=COMMAND,
-    )
+    state, detail = State.UNKNOWN, "no lock was given, and none found"
+    if found.lock is not None:
+        read = found.builder.result["inputs"]
+        same = all(read.get(role) == sha256 for role, sha256 in join.checksums(found.lock).items())
+        state = State.PASSED if same else State.UNKNOWN  # another one would have been refused
+        detail = "sha256 of lockfile and sidecar" if same else "the builder did not say what it read"
+    return Check(title="The lock shown here is the one that the builder read", state=state, detail=detail, by=COMMAND)
 
 
 def _fetched(found: Gathered) -> Check:
