@@ -29,3 +29,15 @@ def clock(seconds: float) -> str:
     minutes, second = divmod(max(0, round(seconds)), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
+def duration(seconds: float) -> str:
+    """A time as people read it: ``< 0.01 s``, ``0.05 s``, ``5.9 s``, ``2 min 05 s``, ``1 h 02 min``."""
+    if seconds < 0.005:
+        return "< 0.01 s"
+    if seconds < 59.95:
+        return f"{seconds:.2f} s" if seconds < 0.995 else f"{seconds:.1f} s"
+    minutes, second = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {second:02} s"
+    return f"{minutes // 60} h {minutes % 60:02} min"

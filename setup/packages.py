@@ -63,6 +63,15 @@ NEEDS = (
     _need("nginx", "nginx-light", "nginx", "nginx"),
     _need("docker-registry|registry", "docker-registry", "docker-distribution", "distribution-registry"),
     _need("htpasswd", "apache2-utils", "httpd-tools", "apache2-utils"),
+    # the tests of the report; without them they say `not run here`
+    _need(
+        "chromium-headless-shell|headless_shell|chromium|chromium-browser|google-chrome",
+        "chromium-headless-shell",
+        "chromium-headless",
+        "chromium",
+        optional=True,
+    ),
+    _need("pdftotext", "poppler-utils", "poppler-utils", "poppler-tools", optional=True),
 )
 
 

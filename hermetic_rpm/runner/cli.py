@@ -24,6 +24,7 @@ from hermetic_rpm.runner.pack_cli import pack, unpack
 from hermetic_rpm.runner.pipeline import RESOLVER, Pipeline, load
 from hermetic_rpm.runner.plan import Plan, make_plan, with_arguments
 from hermetic_rpm.runner.policy_cli import policy
+from hermetic_rpm.runner.report_cli import report_command
 from hermetic_rpm.runner.reproduce_cli import reproduce_command
 from hermetic_rpm.runner.service import podman_environment
 from hermetic_rpm.runner.shell_cli import shell
@@ -119,6 +120,7 @@ cli.add_command(pack)
 cli.add_command(unpack)
 cli.add_command(cache)
 cli.add_command(reproduce_command)
+cli.add_command(report_command)
 cli.add_command(hash_command)
 cli.add_command(target)
 cli.add_command(sign_command)

@@ -45,11 +45,11 @@ def text(found: Difference, before: Lock, after: Lock) -> Iterator[str]:
     if not found:
         yield EQUAL
         return
-    for title, rows in _sections(found):
+    for title, rows in sections(found):
         yield f"{title} ({len(rows)})"
         yield from (f"  {line}".rstrip() for line in _text_rows(rows))
         yield ""
-    yield _summary(found, before, after)
+    yield summary(found, before, after)
 
 
 def _text_rows(rows: tuple[Row, ...]) -> tuple[str, ...]:
@@ -69,8 +69,8 @@ def markdown(found: Difference, before: Lock, after: Lock) -> Iterator[str]:
     """A comment for a merge request; what packages say stands as code, so that it is nothing else there."""
     yield "### Changes of the locked build environment"
     yield ""
-    yield _summary(found, before, after) if found else EQUAL
-    for title, rows in _sections(found):
+    yield summary(found, before, after) if found else EQUAL
+    for title, rows in sections(found):
         yield ""
         yield f"**{title}** ({len(rows)})"
         yield ""
@@ -111,7 +111,7 @@ def document(found: Difference, before: Lock, after: Lock) -> dict[str, Any]:
     }
 
 
-def _sections(found: Difference) -> Iterator[tuple[str, tuple[Row, ...]]]:
+def sections(found: Difference) -> Iterator[tuple[str, tuple[Row, ...]]]:
     """A title and the rows of each kind that there is; then what is no package."""
     for kind in Kind:
         if changes := found.of(kind):
@@ -157,7 +157,8 @@ def _value(kind: Kind, package: Package) -> str:
             return evr(package.rpm)
 
 
-def _summary(found: Difference, before: Lock, after: Lock) -> str:
+def summary(found: Difference, before: Lock, after: Lock) -> str:
+    """How many packages changed in which way, and the totals."""
     told = [f"{len(rows)} {kind}" for kind in Kind if (rows := found.of(kind))]
     if found.settings:
         told.append(f"{len(found.settings)} other")

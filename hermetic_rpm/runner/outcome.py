@@ -60,7 +60,7 @@ def read_result(output: Path, *, stage: str, kind: str) -> dict[str, Any] | None
     """The valid ``result.json`` in a stage's output directory, or None if there is none; raises `StageFailed`."""
     path = output / RESULT_NAME
     try:
-        with _open_below(output, RESULT_NAME) as stream:
+        with open_below(output, RESULT_NAME) as stream:
             content = stream.read(MAX_RESULT_BYTES + 1)
     except FileNotFoundError:
         return None
@@ -78,7 +78,7 @@ def read_result(output: Path, *, stage: str, kind: str) -> dict[str, Any] | None
 
 def result_sha256(output: Path) -> str:
     """The sha256 of the ``result.json`` in a stage's output directory; raises `StageFailed`."""
-    with _open_below(output, RESULT_NAME) as stream:
+    with open_below(output, RESULT_NAME) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
@@ -104,7 +104,7 @@ def made(stage: StagePlan, outcome: Outcome) -> Iterator[tuple[Path, Output]]:
 def _verify(stage: StagePlan, output: Output) -> str:
     name = printable(output.path)
     try:
-        with _open_below(stage.output, output.path) as stream:
+        with open_below(stage.output, output.path) as stream:
             size = os.fstat(stream.fileno()).st_size
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
     except FileNotFoundError as error:
@@ -118,7 +118,7 @@ def _verify(stage: StagePlan, output: Output) -> str:
     return digest
 
 
-def _open_below(directory: Path, relative: str) -> io.BufferedReader:
+def open_below(directory: Path, relative: str) -> io.BufferedReader:
     """A regular file below ``directory``, reached without following any link; raises `StageFailed`."""
     parts = PurePosixPath(relative).parts
     refused = StageFailed(f"{directory / printable(relative)} is no regular file below it.", solution=_UNTRUSTED)
