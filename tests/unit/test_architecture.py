@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = ("builder", "fetcher", "resolver", "signer")
 LIBRARIES = {
+    "cryptography": {"hermetic_rpm.runner.keys"},
     "jinja2": {"stages.resolver.mock_config"},
     "jsonschema": {"hermetic_rpm.document"},
     "license_expression": {"hermetic_rpm.licences"},
