@@ -1,7 +1,7 @@
 """``RESULTS.run.json``: what only the runner sees of a run, above all what each stage's container really was.
 
-It lies beside the directory of the results, where nothing that a stage mounts reaches it: a builder
-writes whatever it wants into its output, and could as well write what nobody saw.
+It lies beside the directory of the results, which a builder does not mount: into its output it
+writes whatever it wants, and could as well write what nobody saw.  It is written when all stages have ended.
 """
 
 from __future__ import annotations
