@@ -25,6 +25,7 @@ from hermetic_rpm.runner.pack_cli import pack, unpack
 from hermetic_rpm.runner.pipeline import RESOLVER, Pipeline, load
 from hermetic_rpm.runner.plan import Plan, make_plan, with_arguments
 from hermetic_rpm.runner.policy_cli import policy
+from hermetic_rpm.runner.rebuild_cli import rebuild_command
 from hermetic_rpm.runner.reproduce_cli import reproduce_command
 from hermetic_rpm.runner.service import podman_environment
 from hermetic_rpm.runner.shell_cli import shell
@@ -127,3 +128,4 @@ cli.add_command(sign_command)
 cli.add_command(shell)
 cli.add_command(attest_command)
 cli.add_command(verify_command)
+cli.add_command(rebuild_command)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -38,6 +38,10 @@ from hermetic_rpm.runner.statement import (
 MAX_BYTES = 64 << 20
 PROVED, FAILED, OPEN = "proved", "failed", "not proved"
 SIGNATURE = "signature"
+REQUIRABLE = (
+    SIGNATURE, "lock", "repository", "SBOM", "policy", "source RPM", "inputs", "isolation", "stage images",
+)  # fmt: skip
+"""The checks that may prove nothing, and that somebody may want to be proved."""
 LOCKED = frozenset(
     ("bootstrap-image", "bootstrap-rpm", "key", "lockfile", "repository-metadata", "rpm", "sidecar", "target")
 )
@@ -92,12 +96,24 @@ def checks(envelope: Envelope, made: Statement, given: Given) -> Iterator[Check]
         yield from _of_lock(path, made, given)
     else:
         yield Check(name="lock", state=OPEN, text=f"{path} is not there: name the workspace with --workspace")
+        if given.policy is not None:
+            yield Check(name="policy", state=FAILED, text="there is no lock to hold against it")
     yield _asked("source RPM", lambda: _source_rpm(made, given))
     for check in (inputs_given(made), isolation(made), images(made)):
         yield check if signed.state == PROVED else _unvouched(check)
     yield from _further_inputs(made)
     text = "that these inputs give these packages only another build shows: `hermetic-rpm reproduce`"
     yield Check(name="reproducible", state=OPEN, text=text)
+
+
+def required(found: Iterable[Check], names: Iterable[str]) -> tuple[Check, ...]:
+    """The checks, of which those with these names fail unless they proved something."""
+    wanted = frozenset(names)
+    made = tuple(
+        replace(check, state=FAILED) if check.name in wanted and check.state == OPEN else check for check in found
+    )
+    absent = sorted(wanted - {check.name for check in made})
+    return (*made, *(Check(name=name, state=FAILED, text="nothing could be asked") for name in absent))
 
 
 def signature(envelope: Envelope, key: PublicKey | None) -> Check:
@@ -201,7 +217,7 @@ def _of_lock(path: Path, made: Statement, given: Given) -> Iterator[Check]:
     except HermeticError as error:
         yield _failed("lock", error)
         return
-    yield _lock(lock, made)
+    yield against_lock(lock, made)
     place = given.workspace / REPOSITORY
     if place.is_dir():
         yield _asked("repository", lambda: _repository(lock, made, place))
@@ -211,7 +227,7 @@ def _of_lock(path: Path, made: Statement, given: Given) -> Iterator[Check]:
     yield _asked("policy", lambda: _policy(lock, path, given))
 
 
-def _lock(lock: Lock, made: Statement) -> Check:
+def against_lock(lock: Lock, made: Statement) -> Check:
     """Whether the statement names exactly what the lock names, source RPM apart."""
     named = {(one.kind, one.name): one for one in made.resources if one.kind in LOCKED}
     measured = {one.name: one.sha256 for one in made.resources if one.known_from == MEASURED}

@@ -33,15 +33,20 @@ MAX_TEXT = 400
     "--provenance", type=FILE, default=None, metavar="FILE",
     help=f"The provenance.  [default: RESULTS/{PROVENANCE}]",
 )  # fmt: skip
+@click.option(
+    "--require", "names", type=click.Choice(verify.REQUIRABLE), multiple=True, metavar="CHECK",
+    help="Let this check fail where it is not proved, for instance isolation.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
 @click.pass_obj
 def verify_command(
     voice: Progress, results: Path, workspace: Path | None, key: Path | None, policy: Path | None, srpm: Path | None,
-    lock_date: datetime | None, provenance: Path | None, *, as_json: bool,
+    lock_date: datetime | None, provenance: Path | None, names: tuple[str, ...], *, as_json: bool,
 ) -> None:  # fmt: skip
     """Hold RESULTS, their lock, offline repository and bills of materials against their provenance.
 
-    Each check is proved, failed, or not proved for want of something; only a failed one is an error.
+    Each check is proved, failed, or not proved for want of something; only a failed one is an error,
+    and one that is required and not proved.
     """
     public = None if key is None else keys.load_public(key)
     envelope, statement = verify.read(results, provenance)
@@ -49,7 +54,7 @@ def verify_command(
         results=results, workspace=workspace or workspace_of(results), key=public, policy=policy,
         lock_date=lock_date, srpm=srpm,
     )  # fmt: skip
-    found = tuple(verify.checks(envelope, statement, given))
+    found = verify.required(verify.checks(envelope, statement, given), names)
     click.echo(_json(found) if as_json else "\n".join(lines(found)))
     _judge(found, results)
     voice.say(f"nothing failed: {_count(found, PROVED)} checks proved, {_count(found, OPEN)} not proved")

@@ -28,6 +28,9 @@ ALTERED = pytest.mark.promise(
 )
 PHRASE = "correct horse battery staple"
 PROVENANCE = "provenance.intoto.json"
+REBUILT = pytest.mark.promise(
+    "6.2", "`hermetic-rpm rebuild` makes the attested packages again from a packed archive, bit for bit"
+)
 MISSING, UNTRUSTED, MISMATCH = (
     error.exit_code for error in (errors.AttestationMissing, errors.AttestationUntrusted, errors.AttestationMismatch)
 )
@@ -219,6 +222,8 @@ def test_a_build_by_podman_alone_proves_no_isolation(hello_copy: Workspace, copy
     unproved = {name for name, check in checks.items() if check["state"] == "not proved"}
     assert unproved >= {"inputs", "isolation", "stage images"}
     assert checks["signature"]["state"] == "proved"
+    code, checks, _ = verify(results, "--key", copy.path / "attestation.pub", "--require", "isolation")
+    assert (code, failed(checks)) == (MISMATCH, {"isolation"})
 
 
 @ATTESTED
@@ -365,3 +370,75 @@ def test_results_that_were_altered_are_not_attested(copy: Attested) -> None:
     flip(first(copy.path / "workspace/lock/keys", "*"))
     done = runner("attest", copy.results, environment=dict(os.environ))
     assert done.returncode == errors.LockMismatch.exit_code
+
+
+@pytest.fixture(scope="session")
+def rebuilt(followed: Callable[[str], Attested]) -> subprocess.CompletedProcess[str]:
+    """What the how-to says of rebuilding, done where it was followed; the archive stays there."""
+    done = followed("rootful")
+    return done.engine.run("bash", "-euc", commands(HOW_TO, "rebuild"), check=True)
+
+
+@REBUILT
+def test_an_archive_gives_the_attested_packages_again(
+    followed: Callable[[str], Attested], rebuilt: subprocess.CompletedProcess[str]
+) -> None:
+    done = followed("rootful")
+    made = [f"{path.name}: the same, sha256 {sha256sum(path)}" for path in sorted(done.results.glob("*.rpm"))]
+    assert rebuilt.stdout.splitlines()[1:] == made
+    assert "signature proved" in rebuilt.stderr
+    assert not list(done.path.glob(".incomplete*"))
+
+
+def rebuild(done: Attested, provenance: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
+    return done.engine.run("hermetic-rpm", "rebuild", "hello.tar", "--provenance", provenance, *words)
+
+
+@REBUILT
+def test_other_packages_than_the_attested_are_named(
+    followed: Callable[[str], Attested], rebuilt: subprocess.CompletedProcess[str], tmp_path: Path
+) -> None:
+    done, provenance = followed("rootful"), tmp_path / PROVENANCE
+    shutil.copy(done.results / PROVENANCE, provenance)
+    reopen(provenance, lambda s: s["subject"][0]["digest"].update(sha256="0" * 64))
+    found = rebuild(done, provenance, "--keep", tmp_path / "kept")
+    assert found.returncode == errors.NotReproducible.exit_code, found.stderr
+    assert "1 of 3 packages are not the same: hello-2.10-1.demo1.src.rpm." in found.stderr
+    assert f"different, sha256 {'0' * 64} → " in found.stdout
+    assert len(list((tmp_path / "kept/results").glob("*.rpm"))) == 3
+
+
+FOREIGN: dict[str, tuple[Callable[[Any], None], int]] = {
+    "an input": (lambda s: dependency(s, "rpm")["digest"].update(sha256="0" * 64), MISMATCH),
+    "the source RPM": (lambda s: dependency(s, "source-rpm")["digest"].update(sha256="0" * 64), MISMATCH),
+    "a further input": (
+        lambda s: s["predicate"]["buildDefinition"]["resolvedDependencies"].append(
+            {
+                "name": "crates", "digest": {"sha256": "0" * 64},
+                "annotations": {"kind": "input", "knownFrom": "build"},
+            }
+        ),
+        errors.InputsDiffer.exit_code,
+    ),
+}  # fmt: skip
+
+
+def dependency(statement: Any, kind: str) -> Any:
+    named = statement["predicate"]["buildDefinition"]["resolvedDependencies"]
+    return next(one for one in named if one["annotations"]["kind"] == kind)
+
+
+@REBUILT
+@pytest.mark.parametrize("what", FOREIGN)
+def test_an_archive_of_other_inputs_is_not_built(
+    followed: Callable[[str], Attested], rebuilt: subprocess.CompletedProcess[str], tmp_path: Path, what: str
+) -> None:
+    done, provenance = followed("rootful"), tmp_path / PROVENANCE
+    alter, expected = FOREIGN[what]
+    shutil.copy(done.results / PROVENANCE, provenance)
+    reopen(provenance, alter)
+    found = rebuild(done, provenance)
+    assert (found.returncode, found.stdout) == (expected, ""), found.stderr
+    found = rebuild(done, provenance, "--key", "attestation.pub")
+    assert found.returncode == UNTRUSTED
+    assert not list(done.path.glob(".incomplete*"))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hermetic_rpm.errors import AttestationMissing
 from hermetic_rpm.runner import dsse, record, statement, verify
@@ -16,32 +17,19 @@ from hermetic_rpm.runner.attest import PROVENANCE
 from hermetic_rpm.runner.dsse import Envelope, Signature
 from hermetic_rpm.runner.keys import PublicKey
 from hermetic_rpm.runner.statement import Statement
-from hermetic_rpm.runner.verify import FAILED, OPEN, PROVED, Given
+from hermetic_rpm.runner.verify import FAILED, OPEN, PROVED, Check, Given
 from tests.support import attested
 
 CLAIMS = pytest.mark.promise("6.2", "what the build says of itself is told apart from what the runner saw")
 
 
-class Signer:
-    """Verifies what `sign` made, as a key would."""
-
-    def verify(self, signature: bytes, content: bytes) -> None:
-        from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - a library that few tests need
-
-        if signature != sign(content):
-            raise InvalidSignature
-
-
-KEY = PublicKey(kind="ed25519", id="k" * 64, key=Signer())
-
-
-def sign(content: bytes) -> bytes:
-    return content[::-1]
+PRIVATE = Ed25519PrivateKey.generate()
+KEY = PublicKey(kind="ed25519", id="k" * 64, key=PRIVATE.public_key())
 
 
 def signed(made: Statement, *signatures: Signature) -> Envelope:
     payload = statement.render(made)
-    good = Signature(key_id="wrong", signature=sign(dsse.signed_bytes(payload)))
+    good = Signature(key_id="wrong", signature=PRIVATE.sign(dsse.signed_bytes(payload)))
     return Envelope(payload=payload, signatures=signatures or (good,))
 
 
@@ -139,6 +127,20 @@ def test_a_key_id_decides_nothing(results: Path) -> None:
 def test_a_bare_statement_fails_where_a_key_was_given(results: Path) -> None:
     made = attested.statement(results)
     assert checked(made, results, Envelope(payload=b"", signatures=()))["signature"] == FAILED
+
+
+def test_a_policy_fails_where_there_is_no_lock(results: Path, tmp_path: Path) -> None:
+    found = checked(attested.statement(results), results, workspace=tmp_path / "elsewhere", policy=tmp_path / "policy")
+    assert (found["lock"], found["policy"]) == (OPEN, FAILED)
+
+
+def test_what_is_required_and_not_proved_fails() -> None:
+    found = (
+        Check(name="lock", state=PROVED, text=""), Check(name="policy", state=OPEN, text=""),
+        Check(name="isolation", state=OPEN, text=""),
+    )  # fmt: skip
+    states = {check.name: check.state for check in verify.required(found, ("lock", "isolation", "repository"))}
+    assert states == {"lock": PROVED, "policy": OPEN, "isolation": FAILED, "repository": FAILED}
 
 
 def lock(results: Path) -> Path:
