@@ -33,7 +33,8 @@ UNOBSERVED = "https://hermetic-rpm.invalid/builder/unobserved"
 LOCK, SEEN_BY_RUNNER, MEASURED, CLAIMED = "lock", "runner", "attest", "build"
 """How a checksum is known: from lockfile and sidecar, from the runner, measured by `attest`, from the build alone."""
 
-SOURCE_RPM, LOCKFILE, SIDECAR, STAGE_IMAGE = "source-rpm", "lockfile", "sidecar", "stage-image"
+SOURCE_RPM, LOCKFILE, SIDECAR = "source-rpm", "lockfile", "sidecar"
+PIPELINE, STAGE_IMAGE = "pipeline", "stage-image"
 FURTHER_INPUT = "input"
 CLAIMS = (
     "network_interfaces_outside", "outside", "inside", "repository_equals_lock", "buildroot_equals_lock",
@@ -133,7 +134,7 @@ def of_run(run: Run) -> tuple[Resource, ...]:
     ]  # fmt: skip
     if run.pipeline is not None:
         used = run.pipeline
-        seen.append(Resource(kind="pipeline", name=used.name, sha256=used.sha256, known_from=SEEN_BY_RUNNER))
+        seen.append(Resource(kind=PIPELINE, name=used.name, sha256=used.sha256, known_from=SEEN_BY_RUNNER))
     return tuple(sorted(seen, key=_order))
 
 

@@ -28,6 +28,7 @@ from hermetic_rpm.runner.statement import (
     FURTHER_INPUT,
     LOCKFILE,
     MEASURED,
+    PIPELINE,
     SIDECAR,
     SOURCE_RPM,
     STAGE_IMAGE,
@@ -166,12 +167,11 @@ def isolation(made: Statement) -> Check:
 def images(made: Statement) -> Check:
     """Which images the stages ran in."""
     seen = () if made.run is None else statement.of_run(made.run)
-    named = tuple(one for one in made.resources if one.kind == STAGE_IMAGE)
-    if named != tuple(one for one in seen if one.kind == STAGE_IMAGE):
+    if seen != tuple(one for one in made.resources if one.kind in (PIPELINE, STAGE_IMAGE)):
         return Check(name="stage images", state=FAILED, text="the inputs name others than the runner saw")
-    if not named:
+    if not seen:
         return Check(name="stage images", state=OPEN, text="no runner saw them: which program built this is unknown")
-    text = ", ".join(f"{one.name} sha256:{one.sha256}" for one in named)
+    text = ", ".join(f"{one.name} sha256:{one.sha256}" for one in seen if one.kind == STAGE_IMAGE)
     return Check(name="stage images", state=PROVED, text=f"the runner saw {text}")
 
 

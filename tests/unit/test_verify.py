@@ -103,9 +103,10 @@ def test_the_observation_of_another_build_fails(results: Path) -> None:
     assert checked(made, results)["isolation"] == FAILED
 
 
-def test_stage_images_that_contradict_the_runner_fail(results: Path) -> None:
+@pytest.mark.parametrize("kind", ["stage-image", "pipeline"])
+def test_what_contradicts_the_runner_fails(results: Path, kind: str) -> None:
     made = attested.statement(results)
-    fewer = tuple(one for one in made.resources if one.kind != "stage-image")
+    fewer = tuple(one for one in made.resources if one.kind != kind)
     assert checked(dataclasses.replace(made, resources=fewer), results)["stage images"] == FAILED
 
 
