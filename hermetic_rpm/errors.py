@@ -537,6 +537,27 @@ class ResultsUnusable(HermeticError):
 # -- the build: its memory, and what is kept of it -----------------------------------------
 
 
+class AttestationMissing(HermeticError):
+    """There is no provenance of these results, or it is malformed."""
+
+    exit_code = 93
+    default_solution = "Make one where the results were built: `hermetic-rpm attest RESULTS --key FILE`."
+
+
+class AttestationUntrusted(HermeticError):
+    """The provenance is not signed by the key."""
+
+    exit_code = 94
+    default_solution = "Do not believe what it says, unless you know who else signed it and trust that key."
+
+
+class AttestationMismatch(HermeticError):
+    """Results, lock, repository, bill of materials or policy are not what the provenance and the lock say."""
+
+    exit_code = 95
+    default_solution = "Do not use them; find out at the lines marked `failed` which file changed, and where."
+
+
 class OutOfMemory(HermeticError):
     """The kernel ended a process of the build for lack of memory."""
 

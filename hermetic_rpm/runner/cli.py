@@ -16,6 +16,7 @@ from hermetic_rpm.lock.model import BuildOptions
 from hermetic_rpm.lock.options import command_line
 from hermetic_rpm.progress import HUMAN, JSON, Progress
 from hermetic_rpm.runner import command, execute, keep, parameters
+from hermetic_rpm.runner.attest_cli import attest_command
 from hermetic_rpm.runner.cache_cli import cache
 from hermetic_rpm.runner.doctor_cli import doctor
 from hermetic_rpm.runner.input_options import hash_command, hashed, input_options, with_inputs
@@ -24,6 +25,7 @@ from hermetic_rpm.runner.pack_cli import pack, unpack
 from hermetic_rpm.runner.pipeline import RESOLVER, Pipeline, load
 from hermetic_rpm.runner.plan import Plan, make_plan, with_arguments
 from hermetic_rpm.runner.policy_cli import policy
+from hermetic_rpm.runner.rebuild_cli import rebuild_command
 from hermetic_rpm.runner.report_cli import report_command
 from hermetic_rpm.runner.reproduce_cli import reproduce_command
 from hermetic_rpm.runner.service import podman_environment
@@ -31,6 +33,7 @@ from hermetic_rpm.runner.shell_cli import shell
 from hermetic_rpm.runner.sign_cli import sign_command
 from hermetic_rpm.runner.summary import results, summary
 from hermetic_rpm.runner.target_cli import target
+from hermetic_rpm.runner.verify_cli import verify_command
 
 _pipeline = click.option(
     "--pipeline", "path", type=click.Path(path_type=Path), default=Path("pipeline.yaml"), show_default=True,
@@ -125,3 +128,6 @@ cli.add_command(hash_command)
 cli.add_command(target)
 cli.add_command(sign_command)
 cli.add_command(shell)
+cli.add_command(attest_command)
+cli.add_command(verify_command)
+cli.add_command(rebuild_command)

@@ -15,10 +15,9 @@ from hermetic_rpm.progress import Progress
 from hermetic_rpm.result import RESULT_NAME, Output
 from hermetic_rpm.runner import lines, outcome, record
 from hermetic_rpm.runner.interrupt import Events, listening
-from hermetic_rpm.runner.pipeline import FETCHER
 from hermetic_rpm.runner.plan import Plan, StagePlan
 from hermetic_rpm.runner.podman import Broken, Container, Exited, Podman, Printed, connect
-from hermetic_rpm.runner.record import RECORD_NAME, StageRecord
+from hermetic_rpm.runner.record import Run, StageImage, StageRecord
 from hermetic_rpm.runner.service import api_address
 
 SHOWN_LINES = 200
@@ -40,22 +39,20 @@ def run(plan: Plan, *, podman_environment: Mapping[str, str], voice: Progress) -
     with listening() as events:
         seen = {path: _digest_of_given(path) for path in plan.files if _is_expected(path, plan.stages)}
         homes = _make_directories(plan)
-        _forget(plan.stages[-1].output / RECORD_NAME)
+        _forget(record.place(plan.stages[-1].output))
         records: list[StageRecord] = []
         with api_address(podman_environment, events) as address, connect(address) as podman:
             images = {name: podman.require_image(name) for name in dict.fromkeys(s.image for s in plan.stages)}
             for index, stage in enumerate(plan.stages):
                 with _named(stage):
                     _keep_in_place(homes)
-                    image = images[stage.image]
-                    done = _run_stage(stage, image.id, podman, events, voice, seen)
+                    done, seen_of_it = _run_stage(stage, images[stage.image], podman, events, voice, seen)
                     _keep_in_place(homes)
-                    records.append(StageRecord(name=stage.name, kind=stage.kind, image=image, result=done.result))
+                    records.append(seen_of_it)
                     seen |= outcome.verified(stage, done, _handed_on(stage, plan.stages[index + 1 :]))
         with _named(stage):
             outputs = tuple(outcome.made(stage, done))
-            if stage.kind != FETCHER:  # an offline repository holds what is locked, and nothing else
-                record.write(stage.output, tuple(records))
+            record.write(stage.output, Run(stages=tuple(records), pipeline=plan.pipeline))
     return Report(
         seconds=tuple(voice.timings.items()),
         total=time.monotonic() - started,
@@ -65,9 +62,9 @@ def run(plan: Plan, *, podman_environment: Mapping[str, str], voice: Progress) -
 
 
 def _run_stage(
-    stage: StagePlan, image: str, podman: Podman, events: Events, voice: Progress, seen: Mapping[Path, str]
-) -> outcome.Outcome:
-    """One container from its creation to its removal, and what it left.
+    stage: StagePlan, image: StageImage, podman: Podman, events: Events, voice: Progress, seen: Mapping[Path, str]
+) -> tuple[outcome.Outcome, StageRecord]:
+    """One container from its creation to its removal: what it left, and what it was.
 
     It is made of the image with that id: the name may come to mean another one during the run.
     """
@@ -76,7 +73,7 @@ def _run_stage(
     arguments = _expectations(stage, seen)
     shown: collections.deque[str] = collections.deque(maxlen=SHOWN_LINES)
     voice.say(f"{stage.name} starts ({stage.image}, {'with' if stage.has_network else 'without'} network)")
-    with voice.phase(stage.name), podman.container(replace(stage, image=image), arguments) as container:
+    with voice.phase(stage.name), podman.container(replace(stage, image=image.id), arguments) as container:
         events.check()
         container.start(events)
         try:
@@ -87,7 +84,10 @@ def _run_stage(
             raise
         finally:
             voice.clear()
-    return outcome.judge(stage, exited.code, out_of_memory=exited.out_of_memory, shown=tuple(shown))
+    done = outcome.judge(stage, exited.code, out_of_memory=exited.out_of_memory, shown=tuple(shown))
+    return done, StageRecord(
+        name=stage.name, kind=stage.kind, image=image, result=done.result, container=exited.container
+    )
 
 
 def _follow(

@@ -60,12 +60,9 @@ def read_result(output: Path, *, stage: str, kind: str) -> dict[str, Any] | None
     """The valid ``result.json`` in a stage's output directory, or None if there is none; raises `StageFailed`."""
     path = output / RESULT_NAME
     try:
-        with open_below(output, RESULT_NAME) as stream:
-            content = stream.read(MAX_RESULT_BYTES + 1)
+        content = read_below(output, RESULT_NAME, MAX_RESULT_BYTES)
     except FileNotFoundError:
         return None
-    if len(content) > MAX_RESULT_BYTES:
-        raise StageFailed(f"{path} is larger than {MAX_RESULT_BYTES >> 20} MiB.", solution=_UNTRUSTED)
     document = parse_json(content, str(path), StageFailed)
     if found := problems(document, "result"):
         shown = "\n  ".join(printable(line)[:MAX_LINE] for line in found[:20])
@@ -78,8 +75,23 @@ def read_result(output: Path, *, stage: str, kind: str) -> dict[str, Any] | None
 
 def result_sha256(output: Path) -> str:
     """The sha256 of the ``result.json`` in a stage's output directory; raises `StageFailed`."""
-    with open_below(output, RESULT_NAME) as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return measure(output, RESULT_NAME).sha256
+
+
+def measure(directory: Path, relative: str) -> Output:
+    """A regular file below ``directory`` as it is now; raises FileNotFoundError, or `StageFailed` for anything else."""
+    with open_below(directory, relative) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        return Output(path=relative, size=size, sha256=hashlib.file_digest(stream, "sha256").hexdigest())
+
+
+def read_below(directory: Path, relative: str, limit: int) -> bytes:
+    """The content of a regular file below ``directory``; raises FileNotFoundError, or `StageFailed` if it is larger."""
+    with open_below(directory, relative) as stream:
+        content = stream.read(limit + 1)
+    if len(content) > limit:
+        raise StageFailed(f"{directory / relative} is larger than {limit >> 20} MiB.", solution=_UNTRUSTED)
+    return content
 
 
 def verified(stage: StagePlan, outcome: Outcome, paths: Iterable[Path]) -> dict[Path, str]:
@@ -104,18 +116,16 @@ def made(stage: StagePlan, outcome: Outcome) -> Iterator[tuple[Path, Output]]:
 def _verify(stage: StagePlan, output: Output) -> str:
     name = printable(output.path)
     try:
-        with open_below(stage.output, output.path) as stream:
-            size = os.fstat(stream.fileno()).st_size
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        found = measure(stage.output, output.path)
     except FileNotFoundError as error:
         raise StageFailed(f"The {stage.name} names {name}, which is not there.", solution=_UNTRUSTED) from error
-    if (size, digest) != (output.size, output.sha256):
+    if found != output:
         raise StageFailed(
-            f"{stage.output / name} is not what the {stage.name} says: {size} bytes, sha256 {digest}, "
+            f"{stage.output / name} is not what the {stage.name} says: {found.size} bytes, sha256 {found.sha256}, "
             f"instead of {output.size} bytes, sha256 {output.sha256}.",
             solution=_UNTRUSTED,
         )
-    return digest
+    return found.sha256
 
 
 def open_below(directory: Path, relative: str) -> io.BufferedReader:

@@ -14,6 +14,7 @@ from hermetic_rpm import files, inputs
 from hermetic_rpm.archive import artifact, contents, images, read, write
 from hermetic_rpm.archive.index import IMAGES, LOCK, PIPELINE, REPOSITORY, SRPM, Index
 from hermetic_rpm.errors import ArchiveUnavailable, StageFailed
+from hermetic_rpm.lock.model import Lock
 from hermetic_rpm.progress import Progress
 from hermetic_rpm.runner import outcome, place
 from hermetic_rpm.runner import pipeline as pipeline_file
@@ -90,20 +91,25 @@ def unpack(voice: Progress, archive: str, directory: Path, *, load_images: bool)
     """
     place.refuse_taken(directory)
     with place.scratch(directory) as scratch:
-        unpacked = scratch / "workspace"
-        unpacked.mkdir()
-        with _opened(archive, scratch) as stream:
-            index = read.extract(stream, unpacked)
-        lock = contents.check(unpacked, unpacked / SRPM / index.srpm)
-        images.check(index.images, unpacked)
-        _open_modes(unpacked)
-        place.rename(unpacked, directory)
+        index, lock = extract(archive, scratch, scratch / "workspace")
+        place.rename(scratch / "workspace", directory)
     if load_images:
         if not index.images:
             voice.warn(f"{archive} was packed without images")
         images.load(index.images, directory, voice.say)
     voice.say(_summary(index, directory, len(lock.every_package)))
     click.echo(str(directory))
+
+
+def extract(archive: str, scratch: Path, workspace: Path) -> tuple[Index, Lock]:
+    """Make the workspace that an archive holds, every byte of it checked; returns its index and its lock."""
+    workspace.mkdir()
+    with _opened(archive, scratch) as stream:
+        index = read.extract(stream, workspace)
+    lock = contents.check(workspace, workspace / SRPM / index.srpm)
+    images.check(index.images, workspace)
+    _open_modes(workspace)
+    return index, lock
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +76,7 @@ class Pipeline:
     """A valid pipeline file; ``directory`` (absolute) is what its relative paths are relative to."""
 
     path: Path
+    sha256: str
     directory: Path
     parameters: tuple[Parameter, ...]
     stages: tuple[Stage, ...]
@@ -98,6 +100,7 @@ def parse(document: Document, *, directory: Path) -> Pipeline:
         raise PipelineInvalid("\n".join((f"{document.name} is not valid:", *(f"  {line}" for line in found))))
     return Pipeline(
         path=Path(document.name),
+        sha256=hashlib.sha256(document.content).hexdigest(),
         directory=directory,
         parameters=tuple(Parameter(name=name, **fields) for name, fields in document.data["parameters"].items()),
         stages=tuple(_stage(fields) for fields in document.data["stages"]),

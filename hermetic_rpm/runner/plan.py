@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from hermetic_rpm import units
 from hermetic_rpm.errors import PipelineInvalid
 from hermetic_rpm.runner.interpolate import has_values, interpolate
 from hermetic_rpm.runner.pipeline import BUILDER, NO_NETWORK, Mount, Pipeline, Resources, Stage
+from hermetic_rpm.runner.record import PipelineUse
 
 WRITABLE = ("/run", "/tmp", "/var/tmp")  # noqa: S108 - inside the container
 """Where a stage finds a tmpfs although its root is read-only, as ``podman run --read-only`` has it."""
@@ -68,10 +69,11 @@ class StagePlan:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """A run: its stages in order, and the files that the caller gave."""
+    """A run: its stages in order, the files that the caller gave, and the pipeline file that says so."""
 
     stages: tuple[StagePlan, ...]
     files: tuple[Path, ...]
+    pipeline: PipelineUse | None = None
 
 
 def make_plan(pipeline: Pipeline, values: Mapping[str, str], *, exists: Callable[[Path], bool] = Path.exists) -> Plan:
@@ -80,7 +82,20 @@ def make_plan(pipeline: Pipeline, values: Mapping[str, str], *, exists: Callable
     Raises `PipelineInvalid` if a source of a mount is not there and nobody will make it.
     """
     files = tuple(Path(values[p.name]) for p in pipeline.parameters if p.type == "file" and values[p.name])
-    return Plan(stages=tuple(_stage(stage, pipeline, values, exists) for stage in pipeline.stages), files=files)
+    return Plan(
+        stages=tuple(_stage(stage, pipeline, values, exists) for stage in pipeline.stages),
+        files=files,
+        pipeline=PipelineUse(
+            name=pipeline.path.name, sha256=pipeline.sha256, parameters=tuple(sorted(_told(pipeline, values)))
+        ),
+    )
+
+
+def _told(pipeline: Pipeline, values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """The parameters that say what to build; where directories are says nothing of it."""
+    for parameter in pipeline.parameters:
+        if parameter.type != "directory" and (value := values[parameter.name]):
+            yield parameter.name, Path(value).name if parameter.type == "file" else value
 
 
 def _stage(stage: Stage, pipeline: Pipeline, values: Mapping[str, str], exists: Callable[[Path], bool]) -> StagePlan:

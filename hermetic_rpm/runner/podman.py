@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hermetic_rpm.errors import HermeticError, PodmanUnavailable, StageFailed, StageImageMissing
+from hermetic_rpm.runner import observed
 from hermetic_rpm.runner.command import HOSTNAME, LABEL
 from hermetic_rpm.runner.interrupt import Events
 from hermetic_rpm.runner.lines import LineSplitter
@@ -36,10 +37,11 @@ class Printed:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Exited:
-    """The container's process has ended, and everything it printed was handed on."""
+    """The container's process has ended, and everything it printed was handed on; what podman says of it."""
 
     code: int
     out_of_memory: bool
+    container: observed.Container
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -146,7 +148,12 @@ class Container:
         self._print(events, out.end() + err.end())
         code = int(self._container.wait(interval="10ms"))
         self._container.reload()
-        return Exited(code=code, out_of_memory=bool(self._container.attrs.get("State", {}).get("OOMKilled")))
+        attributes = self._container.attrs
+        return Exited(
+            code=code,
+            out_of_memory=bool(attributes["State"].get("OOMKilled")),
+            container=observed.container(attributes),
+        )
 
     def _print(self, events: Events, lines: tuple[str, ...]) -> None:
         if lines:

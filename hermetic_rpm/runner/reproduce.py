@@ -55,8 +55,8 @@ class Verdict:
     more: int = 0
 
 
-def read(results: Path) -> Built:
-    """What a build that succeeded says in its results directory; raises `ResultsUnusable`."""
+def result_of(results: Path) -> dict[str, Any]:
+    """The valid ``result.json`` of a build that succeeded; raises `ResultsUnusable`."""
     try:
         found = outcome.read_result(results, stage=BUILDER, kind=BUILDER)
     except (StageFailed, OSError) as error:
@@ -65,6 +65,12 @@ def read(results: Path) -> Built:
         raise ResultsUnusable(f"{results} holds no {RESULT_NAME}.")
     if found["status"] != "ok":
         raise ResultsUnusable(f"{results / RESULT_NAME} tells of a build that failed.")
+    return found
+
+
+def read(results: Path) -> Built:
+    """What a build that succeeded says in its results directory; raises `ResultsUnusable`."""
+    found = result_of(results)
     return Built(
         inputs=found["inputs"],
         outputs={output["path"]: output["sha256"] for output in found["outputs"]},

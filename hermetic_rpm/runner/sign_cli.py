@@ -10,7 +10,7 @@ import click
 from hermetic_rpm.errors import HermeticError
 from hermetic_rpm.progress import HUMAN, JSON, Progress
 from hermetic_rpm.result import RESULT_NAME
-from hermetic_rpm.runner import execute, place
+from hermetic_rpm.runner import execute, place, record
 from hermetic_rpm.runner.pipeline import NO_NETWORK
 from hermetic_rpm.runner.plan import Bind, Expectation, Plan, StagePlan
 from hermetic_rpm.runner.service import podman_environment
@@ -67,6 +67,7 @@ def sign_command(
             error.add_note("Nothing of it was kept.")
             raise
         place.rename(signed, output)
+        place.rename(record.place(signed), record.place(output))
     voice.say(f"the signed copies are in {output}")
     for path in packages(report):
         click.echo(str(output / path.name))

@@ -41,6 +41,12 @@ def describe(lock: Lock) -> Buildroot:
     )
 
 
+def components(lock: Lock) -> tuple[RpmComponent, ...]:
+    """Every locked package: those of the buildroot, then all that complete the bootstrap image."""
+    distro = lock.lockfile.config.dist.lstrip(".")
+    return tuple(_rpm(package, distro, {}) for package in lock.every_package)
+
+
 def describe_build(lock: Lock, srpm: str, srpm_sha256: str, made: Sequence[tuple[Header, str]]) -> Build:
     """What was built from a source RPM with a lock: headers, each with its file's sha256.
 
@@ -135,23 +141,24 @@ def _srpm(file_name: str, sha256: str, distro: str) -> SrpmComponent:
 
 
 def _image(lock: Lock) -> ImageComponent:
-    """The image as `purl-spec` has it: named by its digest, the repository and the tag as qualifiers."""
     reference = lock.lockfile.config.bootstrap_image.partition("@")[0]
-    head, slash, tail = reference.rpartition("/")
-    name, _, tag = tail.partition(":")
     digest = lock.lockfile.bootstrap.pull_digest
-    qualifiers = {
-        "arch": lock.lockfile.bootstrap.architecture, "repository_url": f"{head}{slash}{name}" if head else None,
-        "tag": tag,
-    }  # fmt: skip
     return ImageComponent(
         name=reference,
-        purl=purl("oci", name.lower(), digest, qualifiers),
+        purl=image_purl(reference, digest, lock.lockfile.bootstrap.architecture),
         digest=digest,
         sha256=digest.removeprefix("sha256:"),
         config_digest=f"sha256:{lock.lockfile.bootstrap.id}",
         source=None if lock.sidecar is None else lock.sidecar.image,
     )
+
+
+def image_purl(reference: str, digest: str, architecture: str | None = None) -> str:
+    """The image as `purl-spec` has it: named by its digest, the repository and the tag as qualifiers."""
+    head, slash, tail = reference.partition("@")[0].rpartition("/")
+    name, _, tag = tail.partition(":")
+    qualifiers = {"arch": architecture, "repository_url": f"{head}{slash}{name}" if head else None, "tag": tag}
+    return purl("oci", name.lower(), digest, qualifiers)
 
 
 def purl(kind: str, name: str, version: str, qualifiers: Mapping[str, str | None]) -> str:

@@ -266,7 +266,7 @@ def test_a_run_makes_a_repository_and_records_its_images(rootful: Engine, tmp_pa
     here.run("bash", "-euc", commands(HOW_TO, "createrepo"), check=True)
     results = here.home / "workspace/results"
     assert (results / "repodata/repomd.xml").is_file()
-    record = json.loads((results / "run.json").read_text())
+    record = json.loads((here.home / "workspace/results.run.json").read_text())
     for stage in record["stages"]:
         reference = f"localhost/hermetic-rpm/{stage['kind']}:latest"
         found = here.run("podman", "image", "inspect", "--format={{.Id}} {{.Digest}}", reference, check=True)
@@ -285,7 +285,7 @@ def test_a_run_makes_a_repository_and_records_its_images(rootful: Engine, tmp_pa
     assert "the first build was made by" not in done.stderr
     other = f"sha256:{'0' * 64}"
     record["stages"][-1]["image"]["id"] = other
-    (results / "run.json").write_text(json.dumps(record))
+    (here.home / "workspace/results.run.json").write_text(json.dumps(record))
     done = runner(*again, environment=rootful.environment)
     assert done.returncode == 0, done.stderr
     (warning,) = [line for line in done.stderr.splitlines() if "the first build was made by" in line]

@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = ("builder", "fetcher", "resolver", "signer")
 LIBRARIES = {
+    "cryptography": {"hermetic_rpm.runner.keys"},
     "jinja2": {"hermetic_rpm.runner.report.render", "stages.resolver.mock_config"},  # a page; Mock's templates
     "jsonschema": {"hermetic_rpm.document"},
     "license_expression": {"hermetic_rpm.licences"},

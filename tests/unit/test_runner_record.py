@@ -9,7 +9,7 @@ import pytest
 
 from hermetic_rpm.errors import ResultsUnusable
 from hermetic_rpm.runner import record, reproduce
-from hermetic_rpm.runner.record import StageImage, StageRecord
+from hermetic_rpm.runner.record import Run, StageImage, StageRecord
 from hermetic_rpm.runner.reproduce import Built
 
 IMAGE = StageImage(reference="localhost/builder:latest", id=f"sha256:{'1' * 64}", digest=f"sha256:{'2' * 64}")
@@ -28,7 +28,7 @@ def test_the_image_is_found_by_the_result_that_its_stage_left(tmp_path: Path) ->
         StageRecord(name="fetcher", kind="fetcher", image=OTHER, result="a" * 64),
         StageRecord(name="build", kind="builder", image=IMAGE, result="b" * 64),
     )
-    record.write(tmp_path, stages)
+    record.write(tmp_path, Run(stages=stages))
     assert record.image_of(tmp_path, "b" * 64) == IMAGE
     assert record.image_of(tmp_path, "c" * 64) is None  # the record of an earlier run
 
@@ -39,16 +39,16 @@ def test_without_a_record_no_image_is_known(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"stages": []}'])
 def test_a_record_that_nobody_writes_is_refused(tmp_path: Path, text: str) -> None:
-    (tmp_path / "run.json").write_text(text)
+    record.place(tmp_path).write_text(text)
     with pytest.raises(ResultsUnusable):
         record.image_of(tmp_path, "b" * 64)
 
 
 def test_a_record_with_an_odd_image_is_refused(tmp_path: Path) -> None:
-    record.write(tmp_path, (StageRecord(name="b", kind="builder", image=IMAGE, result="b" * 64),))
-    document = json.loads((tmp_path / "run.json").read_text())
+    record.write(tmp_path, Run(stages=(StageRecord(name="b", kind="builder", image=IMAGE, result="b" * 64),)))
+    document = json.loads(record.place(tmp_path).read_text())
     document["stages"][0]["image"]["id"] = "sha256:\x1b[2J"
-    (tmp_path / "run.json").write_text(json.dumps(document))
+    record.place(tmp_path).write_text(json.dumps(document))
     with pytest.raises(ResultsUnusable):
         record.image_of(tmp_path, "b" * 64)
 
