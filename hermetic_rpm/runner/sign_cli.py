@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
+from hermetic_rpm.edge import log_format_option
 from hermetic_rpm.errors import HermeticError
-from hermetic_rpm.progress import HUMAN, JSON, Progress
+from hermetic_rpm.progress import JSON, Progress
 from hermetic_rpm.result import RESULT_NAME
 from hermetic_rpm.runner import execute, place
 from hermetic_rpm.runner.pipeline import NO_NETWORK
@@ -35,9 +36,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 )  # fmt: skip
 @click.option("--createrepo", is_flag=True, help="Make repodata/ with a signed index, too.")
 @click.option("--image", default=IMAGE, show_default=True, help="The image of the signer.")
-@click.option(
-    "--log-format", type=click.Choice((HUMAN, JSON)), default=HUMAN, show_default=True, help="How progress is said."
-)
+@log_format_option()
 @click.pass_obj
 def sign_command(
     voice: Progress, results: Path, key: Path, passphrase_file: Path | None, fingerprint: str | None,

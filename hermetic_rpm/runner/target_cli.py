@@ -15,6 +15,7 @@ from hermetic_rpm.errors import MockConfigUnusable, TargetInvalid
 from hermetic_rpm.files import write_atomically, writing_errors
 from hermetic_rpm.progress import Progress
 from hermetic_rpm.runner import pipeline, target_import, target_show
+from hermetic_rpm.runner.common_options import pipeline_option
 from hermetic_rpm.runner.target_show import Listed
 from hermetic_rpm.target import check, load
 from hermetic_rpm.target.support import unsupported
@@ -110,18 +111,10 @@ def check_command(voice: Progress, files: tuple[Path, ...]) -> None:
     metavar="DIR",
     help="Write DIR/NAME.yaml instead of standard output.",
 )
-@click.option(
-    "--pipeline",
-    "pipeline_file",
-    type=click.Path(path_type=Path),
-    default=Path("pipeline.yaml"),
-    show_default=True,
-    metavar="FILE",
-    help="The pipeline file, whose resolver image is used.",
-)
+@pipeline_option("The pipeline file, whose resolver image is used.")
 @click.pass_obj
 def import_command(
-    voice: Progress, names: tuple[str, ...], directory: Path, place: str, output: Path | None, pipeline_file: Path
+    voice: Progress, names: tuple[str, ...], directory: Path, place: str, output: Path | None, path: Path
 ) -> None:  # fmt: skip
     """Make targets of Mock's configurations.
 
@@ -130,7 +123,7 @@ def import_command(
     known = target_import.known(directory, names)
     if output is None and len(known) != 1:
         raise click.UsageError("More than one target needs a directory: --output DIR.")
-    answers = target_import.evaluated(pipeline.load(pipeline_file), directory, known)
+    answers = target_import.evaluated(pipeline.load(path), directory, known)
     made, refused = target_import.targets(answers, place)
     for found in made:
         for line in found.left_out:
