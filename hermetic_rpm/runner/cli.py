@@ -18,7 +18,9 @@ from hermetic_rpm.progress import JSON, Progress
 from hermetic_rpm.runner import command, execute, keep, parameters
 from hermetic_rpm.runner.cache_cli import cache
 from hermetic_rpm.runner.common_options import pipeline_option
+from hermetic_rpm.runner.completion_cli import completion_command
 from hermetic_rpm.runner.doctor_cli import doctor
+from hermetic_rpm.runner.init_cli import init_command
 from hermetic_rpm.runner.input_options import hash_command, hashed, input_options, with_inputs
 from hermetic_rpm.runner.lock_cli import lock
 from hermetic_rpm.runner.pack_cli import pack, unpack
@@ -51,6 +53,8 @@ def cli() -> None:
 
 
 cli.add_command(lock)
+cli.add_command(init_command)
+cli.add_command(completion_command)
 
 
 @cli.command()

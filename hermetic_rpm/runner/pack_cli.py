@@ -39,7 +39,7 @@ class Location(click.ParamType[str]):
 
 @click.command()
 @click.argument("archive", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--srpm", type=_FILE, required=True, help="The source RPM that was resolved.")
+@click.option("--srpm", type=_FILE, required=True, metavar="FILE", help="The source RPM that was resolved.")
 @click.option(
     "--workspace", type=click.Path(path_type=Path), default=Path("build/workspace"), show_default=True,
     metavar="DIR", help="The workspace, with the lock in lock/ and the offline repository in repo/.",

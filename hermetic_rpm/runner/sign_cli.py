@@ -29,13 +29,13 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
     help="The secret key, as `gpg --export-secret-keys` writes it, or a directory that is a GnuPG home.",
 )  # fmt: skip
 @click.option("--passphrase-file", type=_FILE, default=None, metavar="FILE", help="The passphrase of the key.")
-@click.option("--fingerprint", default=None, help="Which secret key, if there are several.")
+@click.option("--fingerprint", default=None, metavar="HEX", help="Which secret key, if there are several.")
 @click.option(
     "--output", type=click.Path(path_type=Path), default=None, metavar="DIR",
     help="Where the signed copies go; must not exist or be empty.  [default: RESULTS-signed]",
 )  # fmt: skip
 @click.option("--createrepo", is_flag=True, help="Make repodata/ with a signed index, too.")
-@click.option("--image", default=IMAGE, show_default=True, help="The image of the signer.")
+@click.option("--image", default=IMAGE, show_default=True, metavar="NAME", help="The image of the signer.")
 @log_format_option()
 @click.pass_obj
 def sign_command(
