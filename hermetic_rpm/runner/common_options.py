@@ -8,12 +8,10 @@ from typing import Any
 
 import click
 
-PIPELINE = "pipeline.yaml"
-
 
 def pipeline_option(text: str = "The pipeline file.") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """``--pipeline FILE``, the parameter ``path``; ``text`` is its help."""
     return click.option(
-        "--pipeline", "path", type=click.Path(path_type=Path), default=Path(PIPELINE), show_default=True,
+        "--pipeline", "path", type=click.Path(path_type=Path), default=Path("pipeline.yaml"), show_default=True,
         metavar="FILE", help=text,
     )  # fmt: skip
