@@ -6,7 +6,6 @@ for YAML, ``file: path: what`` for JSON.
 
 from __future__ import annotations
 
-import difflib
 import functools
 import io
 import json
@@ -18,6 +17,7 @@ from typing import Any, cast
 
 import jsonschema
 
+from hermetic_rpm import near
 from hermetic_rpm.errors import HermeticError
 
 MAX_DOCUMENT_BYTES = 64 << 20
@@ -201,14 +201,10 @@ def _explain(error: jsonschema.ValidationError) -> str:
     if error.validator == "additionalProperties" and isinstance(error.instance, dict):
         known = sorted(cast("dict[str, Any]", error.schema).get("properties", {}))
         unknown = [key for key in error.instance if key not in known]
-        near = [match for key in unknown for match in difflib.get_close_matches(str(key), known, n=1)]
         message = "unknown " + ", ".join(repr(key) for key in unknown)
-        message += f" (did you mean {', '.join(near)}?)" if near else ""
+        message += near.aside(map(str, unknown), known)
     if error.validator == "enum":
-        near = difflib.get_close_matches(
-            str(error.instance), [str(value) for value in cast("list[Any]", error.validator_value)], n=1
-        )
-        message += f" (did you mean {near[0]}?)" if near else ""
+        message += near.aside((str(error.instance),), map(str, cast("list[Any]", error.validator_value)))
     return message
 
 

@@ -134,12 +134,18 @@ def build_options(
     return options.options(with_=with_, without=without, define=define, requires=requires)
 
 
+def log_format_option(
+    text: str = "How progress is written to standard error.",
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """``--log-format``; ``text`` is its help."""
+    return click.option("--log-format", type=click.Choice((HUMAN, JSON)), default=HUMAN, show_default=True, help=text)
+
+
 def common_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options that every stage has."""
     for option in (
         click.version_option(__version__),
-        click.option("--log-format", type=click.Choice([HUMAN, JSON]), default=HUMAN, show_default=True,
-                     help="How progress is written to standard error."),
+        log_format_option(),
         click.option("--expect", type=Expectation(), multiple=True,
                      help=f"Refuse an input whose sha256 differs ({', '.join(ROLES)}, input:NAME)."),
     ):  # fmt: skip

@@ -575,6 +575,16 @@ class KeptUnusable(HermeticError):
     default_solution = "Build again with `hermetic-rpm run --keep-failed DIR`, and name that directory."
 
 
+# -- a new project ------------------------------------------------------------------------
+
+
+class StarterInTheWay(HermeticError):
+    """A starter project would overwrite what is there."""
+
+    exit_code = 100
+    default_solution = "Name an empty directory, or move what is in the way."
+
+
 # -- the user -----------------------------------------------------------------------------
 
 

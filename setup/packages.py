@@ -58,6 +58,9 @@ NEEDS = (
     _need("createrepo_c", "createrepo-c", "createrepo_c", "createrepo_c"),
     _need("gpg", "gpg", "gnupg2", "gpg2"),
     _need("gpg-agent", "gpg-agent", "gnupg2", "gpg2"),
+    # the shells whose completion is tested besides bash's
+    _need("zsh", "zsh", "zsh", "zsh", optional=True),
+    _need("fish", "fish", "fish", "fish", optional=True),
     _need("igzip", "isal", "isa-l-tools", "isa-l"),
     # the tests of the network
     _need("nginx", "nginx-light", "nginx", "nginx"),

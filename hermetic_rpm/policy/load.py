@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from hermetic_rpm import licences
+from hermetic_rpm import licences, near
 from hermetic_rpm.document import Document, checked, parse_yaml, read_bytes
 from hermetic_rpm.errors import PolicyInvalid
 from hermetic_rpm.policy import places, versions
@@ -92,8 +91,7 @@ def _licence_problems(document: Document) -> Iterable[str]:
     for key in ("allow", "deny"):
         for index, entry in enumerate(data.get(key, ())):
             if not _can_match(entry):
-                near = difflib.get_close_matches(entry, licences.identifiers().licences.values(), n=1)
-                hint = f" (did you mean {near[0]}?)" if near else ""
+                hint = near.aside((entry,), licences.identifiers().licences.values())
                 place = document.place(("licences", key, index))
                 yield f"{place}: licences.{key}[{index}]: {entry!r} is no licence of the SPDX list{hint}"
 

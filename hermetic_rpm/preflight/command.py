@@ -9,7 +9,7 @@ import click
 
 from hermetic_rpm import edge
 from hermetic_rpm.errors import HermeticError
-from hermetic_rpm.progress import HUMAN, JSON, Progress
+from hermetic_rpm.progress import JSON, Progress
 
 PREFLIGHT = "--preflight"
 
@@ -32,13 +32,7 @@ def preflight_command(stage: str, *, network: bool) -> click.Command:
         show_default=True,
         help="Directory in which the stage would unpack and build.",
     )
-    @click.option(
-        "--log-format",
-        type=click.Choice([HUMAN, JSON]),
-        default=HUMAN,
-        show_default=True,
-        help="How the checks are written to standard output.",
-    )
+    @edge.log_format_option("How the checks are written to standard output.")
     def command(scratch: Path, log_format: str, *, _asked: bool) -> None:
         """Say what the host allows this container and, where it forbids something, the setting to change."""
         try:

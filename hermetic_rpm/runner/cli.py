@@ -10,15 +10,18 @@ from typing import Any
 import click
 
 from hermetic_rpm import __version__
-from hermetic_rpm.edge import build_options, resolver_options
+from hermetic_rpm.edge import build_options, log_format_option, resolver_options
 from hermetic_rpm.inputs import Input
 from hermetic_rpm.lock.model import BuildOptions
 from hermetic_rpm.lock.options import command_line
-from hermetic_rpm.progress import HUMAN, JSON, Progress
+from hermetic_rpm.progress import JSON, Progress
 from hermetic_rpm.runner import command, execute, keep, parameters
 from hermetic_rpm.runner.attest_cli import attest_command
 from hermetic_rpm.runner.cache_cli import cache
+from hermetic_rpm.runner.common_options import pipeline_option
+from hermetic_rpm.runner.completion_cli import completion_command
 from hermetic_rpm.runner.doctor_cli import doctor
+from hermetic_rpm.runner.init_cli import init_command
 from hermetic_rpm.runner.input_options import hash_command, hashed, input_options, with_inputs
 from hermetic_rpm.runner.lock_cli import lock
 from hermetic_rpm.runner.pack_cli import pack, unpack
@@ -35,21 +38,15 @@ from hermetic_rpm.runner.summary import results, summary
 from hermetic_rpm.runner.target_cli import target
 from hermetic_rpm.runner.verify_cli import verify_command
 
-_pipeline = click.option(
-    "--pipeline", "path", type=click.Path(path_type=Path), default=Path("pipeline.yaml"), show_default=True,
-    metavar="FILE", help="The pipeline file.",
-)  # fmt: skip
+_pipeline = pipeline_option()
 _assignments = click.option(
     "-p", "--parameter", "assignments", multiple=True, metavar="NAME=VALUE",
     help="A parameter that the pipeline file declares, for instance -p srpm=PATH; paths are relative to where you are.",
 )  # fmt: skip
-_log_format = click.option(
-    "--log-format", type=click.Choice((HUMAN, JSON)), default=HUMAN, show_default=True, help="How progress is said."
-)
 
 
 def _planned(function: Callable[..., None]) -> Callable[..., Any]:
-    return _pipeline(_assignments(resolver_options(input_options(_log_format(function)))))
+    return _pipeline(_assignments(resolver_options(input_options(log_format_option()(function)))))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -59,6 +56,8 @@ def cli() -> None:
 
 
 cli.add_command(lock)
+cli.add_command(init_command)
+cli.add_command(completion_command)
 
 
 @cli.command()

@@ -18,6 +18,7 @@ from hermetic_rpm.preflight.check import OK, REFUSED, Check, ok
 from hermetic_rpm.progress import JSON
 from hermetic_rpm.runner import table
 from hermetic_rpm.runner.ask import ask
+from hermetic_rpm.runner.common_options import pipeline_option
 from hermetic_rpm.runner.doctor import HOST, Host, host_checks, podman_info
 from hermetic_rpm.runner.interrupt import Events, listening
 from hermetic_rpm.runner.pipeline import Pipeline, load
@@ -34,10 +35,7 @@ _FIRST_WORDS = 160
 
 
 @click.command()
-@click.option(
-    "--pipeline", "path", type=click.Path(path_type=Path), default=Path("pipeline.yaml"), show_default=True,
-    metavar="FILE", help="The pipeline file, whose images are run with the flags of their stages.",
-)  # fmt: skip
+@pipeline_option("The pipeline file, whose images are run with the flags of their stages.")
 @click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
 def doctor(path: Path, *, as_json: bool) -> None:
     """Say whether this host can run the pipeline and, where it cannot, what to change.

@@ -16,6 +16,7 @@ from hermetic_rpm.lock.lockfile import LOCKFILE_NAME
 from hermetic_rpm.lock.model import Lock
 from hermetic_rpm.progress import Progress
 from hermetic_rpm.runner import hermeto, lock_diff, lock_import, lock_show, lock_why
+from hermetic_rpm.runner.target_names import listed
 
 TEXT, MARKDOWN, JSON = "text", "markdown", "json"
 HERMETO = "hermeto"
@@ -121,7 +122,13 @@ def export_command(voice: Progress, path: Path, style: str, output: Path | None)
     metavar="DIR",
     help="Where the RPMs are that Hermeto fetched: its output directory.",
 )
-@click.option("--target", required=True, help="Name of a target in targets/, or path of a target file.")
+@click.option(
+    "--target",
+    shell_complete=listed,
+    required=True,
+    metavar="NAME",
+    help="Name of a target in targets/, or path of a target file.",
+)
 @click.option(
     "--srpm", type=click.Path(path_type=Path), required=True, metavar="FILE", help="The source RPM to be built."
 )

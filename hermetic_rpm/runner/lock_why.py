@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from typing import Any
 
+from hermetic_rpm import near
 from hermetic_rpm.errors import EdgesMissing, PackageNotLocked
 from hermetic_rpm.lock.model import Lock, LockedRpm
 from hermetic_rpm.lock.why import Chain, Origin, chains
@@ -22,8 +22,7 @@ def answers(lock: Lock, package: str) -> tuple[Answer, ...]:
     rpms = lock.lockfile.rpms
     rows = [i for i, rpm in enumerate(rpms) if package in (rpm.name, f"{rpm.name}.{rpm.arch}", rpm.nevra)]
     if not rows:
-        near = difflib.get_close_matches(package, {rpm.name for rpm in rpms}, n=3)
-        hint = f" Did you mean {', '.join(near)}?" if near else ""
+        hint = near.sentence(package, {rpm.name for rpm in rpms}, count=3)
         raise PackageNotLocked(f"The lock holds no package {package}.{hint}")
     if lock.sidecar is None or lock.sidecar.edges is None:
         raise EdgesMissing("The lock does not say which package requires which.")

@@ -12,12 +12,13 @@ import click
 
 from hermetic_rpm import files, inputs
 from hermetic_rpm.archive import artifact, contents, images, read, write
-from hermetic_rpm.archive.index import IMAGES, LOCK, PIPELINE, REPOSITORY, SRPM, Index
+from hermetic_rpm.archive.index import IMAGES, LOCK, REPOSITORY, SRPM, Index
 from hermetic_rpm.errors import ArchiveUnavailable, StageFailed
 from hermetic_rpm.lock.model import Lock
 from hermetic_rpm.progress import Progress
 from hermetic_rpm.runner import outcome, place
 from hermetic_rpm.runner import pipeline as pipeline_file
+from hermetic_rpm.runner.common_options import pipeline_option
 from hermetic_rpm.runner.pipeline import RESOLVER
 from hermetic_rpm.units import size
 
@@ -39,27 +40,24 @@ class Location(click.ParamType[str]):
 
 @click.command()
 @click.argument("archive", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--srpm", type=_FILE, required=True, help="The source RPM that was resolved.")
+@click.option("--srpm", type=_FILE, required=True, metavar="FILE", help="The source RPM that was resolved.")
 @click.option(
     "--workspace", type=click.Path(path_type=Path), default=Path("build/workspace"), show_default=True,
     metavar="DIR", help="The workspace, with the lock in lock/ and the offline repository in repo/.",
 )  # fmt: skip
-@click.option(
-    "--pipeline", type=_FILE, default=Path(PIPELINE), show_default=True, metavar="FILE",
-    help="The pipeline file, which is packed too and names the images of the stages.",
-)  # fmt: skip
+@pipeline_option("The pipeline file, which is packed too and names the images of the stages.")
 @click.option("--without-images", is_flag=True, help="Leave the images of the stages out.")
 @click.option("--push", type=Location(), metavar="docker://NAME:TAG", help="Copy the archive to a registry, too.")
 @click.pass_obj
 def pack(
-    voice: Progress, archive: Path, srpm: Path, workspace: Path, pipeline: Path, push: str | None, *,
+    voice: Progress, archive: Path, srpm: Path, workspace: Path, path: Path, push: str | None, *,
     without_images: bool,
 ) -> None:  # fmt: skip
     """Write lock, keys, offline repository, source RPM and stage images as ARCHIVE.
 
     Everything is first held against the lock.  The same inputs give the same bytes.
     """
-    stages = pipeline_file.load(pipeline).stages
+    stages = pipeline_file.load(path).stages
     lock = contents.check(workspace, srpm)
     voice.say(f"{workspace} is what its lock says: {len(lock.every_package)} packages")
     for role, sha256 in _further_inputs(workspace / LOCK):
@@ -67,7 +65,7 @@ def pack(
     with place.scratch(archive) as scratch:
         saved = () if without_images else images.save(tuple((s.name, s.image) for s in stages), scratch, voice.say)
         layout = scratch / IMAGES if saved else None
-        sources = contents.sources(workspace, lock, srpm=srpm, pipeline=pipeline, images=layout)
+        sources = contents.sources(workspace, lock, srpm=srpm, pipeline=path, images=layout)
         index = contents.describe(sources, lock, saved)
         with files.atomic_writer(archive) as stream:
             write.write(stream, index, sources)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from hermetic_rpm import near
 from hermetic_rpm.errors import HermeticError, PipelineInvalid, SrpmMissing
 from hermetic_rpm.runner.interpolate import LOG_FORMAT, interpolate
 from hermetic_rpm.runner.pipeline import Parameter, Pipeline
@@ -61,8 +61,7 @@ def _unknown(pipeline: Pipeline, given: Mapping[str, str]) -> list[str]:
     problems = []
     for name in given:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f" (did you mean {near[0]}?)" if near else f" (there are: {', '.join(known)})"
+            hint = near.aside((name,), known) or f" (there are: {', '.join(known)})"
             problems.append(f"-p {name}=…: {pipeline.path} declares no parameter {name!r}{hint}")
     return problems
 

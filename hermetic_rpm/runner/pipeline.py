@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hermetic_rpm import near
 from hermetic_rpm.document import Document, parse_yaml, problems, read_bytes
 from hermetic_rpm.errors import PipelineInvalid
 from hermetic_rpm.runner.interpolate import LOG_FORMAT, references
@@ -177,6 +177,4 @@ def _unknown(document: Document, path: tuple[str | int, ...], text: str, known: 
     for name in references(text):
         if name in known:
             continue
-        near = difflib.get_close_matches(name, sorted(known), n=1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
-        yield f"{document.place(path)}: ${{{name}}} names no parameter{hint}"
+        yield f"{document.place(path)}: ${{{name}}} names no parameter{near.aside((name,), known)}"

@@ -26,7 +26,9 @@ def policy() -> None:
     "--lockfile", type=click.Path(path_type=Path), required=True, metavar="FILE",
     help="The lockfile; its sidecar and keys lie beside it.",
 )  # fmt: skip
-@click.option("--allow-origin", "origins", multiple=True, help="An origin that the fetcher will be given as well.")
+@click.option(
+    "--allow-origin", "origins", multiple=True, metavar="URL", help="An origin that the fetcher will be given as well."
+)
 @click.option("--lock-date", type=Date(), default=None, help="When the lock was made (ISO 8601).")
 def check(path: Path, lockfile: Path, origins: tuple[str, ...], lock_date: datetime | None) -> None:
     """List everything in which a lockfile breaks a policy; nothing is fetched."""

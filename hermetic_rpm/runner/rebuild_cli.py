@@ -17,6 +17,7 @@ from hermetic_rpm.runner import execute, keys, outcome, pack_cli, parameters, pl
 from hermetic_rpm.runner import pipeline as pipeline_file
 from hermetic_rpm.runner.attest import RPM
 from hermetic_rpm.runner.attest_cli import FILE
+from hermetic_rpm.runner.common_options import pipeline_option
 from hermetic_rpm.runner.input_options import by_role, hashed, input_option, with_inputs
 from hermetic_rpm.runner.plan import make_plan
 from hermetic_rpm.runner.service import podman_environment
@@ -28,17 +29,14 @@ from hermetic_rpm.runner.verify import FAILED
 @click.argument("archive", metavar="ARCHIVE")
 @click.option("--provenance", type=FILE, required=True, metavar="FILE", help="The provenance of what was built.")
 @click.option("--key", type=FILE, default=None, metavar="FILE", help="The public key (PEM) that must have signed it.")
-@click.option(
-    "--pipeline", type=click.Path(path_type=Path), default=Path("pipeline.yaml"), show_default=True, metavar="FILE",
-    help="Your own pipeline file, never the archive's; only its builder is run.",
-)  # fmt: skip
+@pipeline_option("Your own pipeline file, never the archive's; only its builder is run.")
 @input_option
 @click.option(
     "--keep", type=click.Path(path_type=Path), default=None, metavar="DIR", help="Keep workspace and results in DIR."
 )
 @click.pass_obj
 def rebuild_command(
-    voice: Progress, archive: str, provenance: Path, key: Path | None, pipeline: Path, given: tuple[Input, ...],
+    voice: Progress, archive: str, provenance: Path, key: Path | None, path: Path, given: tuple[Input, ...],
     keep: Path | None,
 ) -> None:  # fmt: skip
     """Unpack ARCHIVE, build it, and compare every package with the sha256 in the provenance.
@@ -46,7 +44,7 @@ def rebuild_command(
     ARCHIVE is a file, - for standard input, or an artifact such as docker://NAME@sha256:….
     """
     made = _trusted(provenance, key, voice)
-    declared = reproduce.builder_only(pipeline_file.load(pipeline))
+    declared = reproduce.builder_only(pipeline_file.load(path))
     inputs = hashed(given, {})
     reproduce.refuse_other_inputs(_further(made), by_role(inputs))
     if keep is not None:

@@ -10,12 +10,14 @@ from pathlib import Path
 import click
 
 from hermetic_rpm.archive.index import LOCK, SRPM
+from hermetic_rpm.edge import log_format_option
 from hermetic_rpm.errors import HermeticError, NotReproducible
 from hermetic_rpm.inputs import Input
 from hermetic_rpm.lock.lockfile import LOCKFILE_NAME
-from hermetic_rpm.progress import HUMAN, JSON, Progress, printable
+from hermetic_rpm.progress import JSON, Progress, printable
 from hermetic_rpm.runner import execute, parameters, place, reproduce
 from hermetic_rpm.runner import pipeline as pipeline_file
+from hermetic_rpm.runner.common_options import pipeline_option
 from hermetic_rpm.runner.input_options import by_role, hashed, input_option, with_inputs
 from hermetic_rpm.runner.plan import Plan, make_plan
 from hermetic_rpm.runner.reproduce import ADDITIONAL, DIFFERENT, MISSING, SAME, Built, Verdict
@@ -40,10 +42,7 @@ _STATES = {
     "--srpm", type=click.Path(path_type=Path), default=None, metavar="FILE",
     help="The source RPM that was built.  [default: the one with its sha256 in RESULTS or srpm/ of the workspace]",
 )  # fmt: skip
-@click.option(
-    "--pipeline", "path", type=click.Path(path_type=Path), default=Path("pipeline.yaml"), show_default=True,
-    metavar="FILE", help="The pipeline file; only its builder is run.",
-)  # fmt: skip
+@pipeline_option("The pipeline file; only its builder is run.")
 @click.option(
     "-p", "--parameter", "assignments", multiple=True, metavar="NAME=VALUE",
     help="Any other parameter that the pipeline file declares.",
@@ -52,9 +51,7 @@ _STATES = {
 @click.option(
     "--keep", type=click.Path(path_type=Path), default=None, metavar="DIR", help="Keep the second build in DIR."
 )
-@click.option(
-    "--log-format", type=click.Choice((HUMAN, JSON)), default=HUMAN, show_default=True, help="How progress is said."
-)
+@log_format_option()
 @click.pass_obj
 def reproduce_command(
     voice: Progress, results: Path, workspace: Path | None, srpm: Path | None, path: Path,

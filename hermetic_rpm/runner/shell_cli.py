@@ -18,6 +18,7 @@ from hermetic_rpm.buildroot import kept
 from hermetic_rpm.errors import Interrupted, KeptUnusable, StageImageMissing
 from hermetic_rpm.progress import Progress
 from hermetic_rpm.runner import command as podman_run
+from hermetic_rpm.runner.common_options import pipeline_option
 from hermetic_rpm.runner.keep import REPOSITORY
 from hermetic_rpm.runner.pipeline import Stage, load
 from hermetic_rpm.runner.plan import SCRATCH, Bind, StagePlan, preflight_plan
@@ -34,10 +35,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGHUP)
     "--repository", type=click.Path(path_type=Path, exists=True, file_okay=False), default=None, metavar="REPO",
     help="The offline repository of the build.  [default: repo beside DIR]",
 )  # fmt: skip
-@click.option(
-    "--pipeline", "path", type=click.Path(path_type=Path), default=Path("pipeline.yaml"), show_default=True,
-    metavar="FILE", help="The pipeline file, whose builder's image and limits are used.",
-)  # fmt: skip
+@pipeline_option("The pipeline file, whose builder's image and limits are used.")
 @click.option("--root", "as_root", is_flag=True, help="As root of the sandbox rather than as mockbuild.")
 @click.option("--remove", is_flag=True, help="Remove the buildroot, whose files belong to users of the container.")
 @click.pass_obj

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
+from hermetic_rpm.edge import log_format_option
 from hermetic_rpm.errors import HermeticError
-from hermetic_rpm.progress import HUMAN, JSON, Progress
+from hermetic_rpm.progress import JSON, Progress
 from hermetic_rpm.result import RESULT_NAME
 from hermetic_rpm.runner import execute, place, record
 from hermetic_rpm.runner.pipeline import NO_NETWORK
@@ -28,16 +29,14 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
     help="The secret key, as `gpg --export-secret-keys` writes it, or a directory that is a GnuPG home.",
 )  # fmt: skip
 @click.option("--passphrase-file", type=_FILE, default=None, metavar="FILE", help="The passphrase of the key.")
-@click.option("--fingerprint", default=None, help="Which secret key, if there are several.")
+@click.option("--fingerprint", default=None, metavar="HEX", help="Which secret key, if there are several.")
 @click.option(
     "--output", type=click.Path(path_type=Path), default=None, metavar="DIR",
     help="Where the signed copies go; must not exist or be empty.  [default: RESULTS-signed]",
 )  # fmt: skip
 @click.option("--createrepo", is_flag=True, help="Make repodata/ with a signed index, too.")
-@click.option("--image", default=IMAGE, show_default=True, help="The image of the signer.")
-@click.option(
-    "--log-format", type=click.Choice((HUMAN, JSON)), default=HUMAN, show_default=True, help="How progress is said."
-)
+@click.option("--image", default=IMAGE, show_default=True, metavar="NAME", help="The image of the signer.")
+@log_format_option()
 @click.pass_obj
 def sign_command(
     voice: Progress, results: Path, key: Path, passphrase_file: Path | None, fingerprint: str | None,

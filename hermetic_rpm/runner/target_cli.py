@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,8 @@ from hermetic_rpm.errors import MockConfigUnusable, TargetInvalid
 from hermetic_rpm.files import write_atomically, writing_errors
 from hermetic_rpm.progress import Progress
 from hermetic_rpm.runner import pipeline, target_import, target_show
+from hermetic_rpm.runner.common_options import pipeline_option
+from hermetic_rpm.runner.target_names import listed, own_targets
 from hermetic_rpm.runner.target_show import Listed
 from hermetic_rpm.target import check, load
 from hermetic_rpm.target.support import unsupported
@@ -36,21 +37,25 @@ def target() -> None:
 
 @target.command("list")
 @_directory
-@click.option("--format", "style", type=click.Choice((TEXT, JSON)), default=TEXT, show_default=True)
+@click.option(
+    "--format", "style", type=click.Choice((TEXT, JSON)), default=TEXT, show_default=True, help="How it is written."
+)
 def list_command(directory: Path, style: str) -> None:
     """List the targets: image, whether that is said to be ready, whether the resolver can use it, where it was run."""
-    listed = tuple(_listed(path) for path in load.files(directory, own_targets()))
+    found = tuple(_listed(path) for path in load.files(directory, own_targets()))
     if style == JSON:
-        click.echo(json.dumps([target_show.document_of(entry) for entry in listed], indent=2, ensure_ascii=False))
+        click.echo(json.dumps([target_show.document_of(entry) for entry in found], indent=2, ensure_ascii=False))
     else:
         width = shutil.get_terminal_size((PIPE_WIDTH, 24)).columns
-        click.echo("\n".join(target_show.text(listed, width=width)))
+        click.echo("\n".join(target_show.text(found, width=width)))
 
 
 @target.command()
-@click.argument("name")
+@click.argument("name", shell_complete=listed)
 @_directory
-@click.option("--format", "style", type=click.Choice((YAML, JSON)), default=YAML, show_default=True)
+@click.option(
+    "--format", "style", type=click.Choice((YAML, JSON)), default=YAML, show_default=True, help="How it is written."
+)
 def show(name: str, directory: Path, style: str) -> None:
     """Show what a target (name or file) means, with every default."""
     document = target_show.document(load.load(load.find(name, directory, own_targets())))
@@ -110,18 +115,10 @@ def check_command(voice: Progress, files: tuple[Path, ...]) -> None:
     metavar="DIR",
     help="Write DIR/NAME.yaml instead of standard output.",
 )
-@click.option(
-    "--pipeline",
-    "pipeline_file",
-    type=click.Path(path_type=Path),
-    default=Path("pipeline.yaml"),
-    show_default=True,
-    metavar="FILE",
-    help="The pipeline file, whose resolver image is used.",
-)
+@pipeline_option("The pipeline file, whose resolver image is used.")
 @click.pass_obj
 def import_command(
-    voice: Progress, names: tuple[str, ...], directory: Path, place: str, output: Path | None, pipeline_file: Path
+    voice: Progress, names: tuple[str, ...], directory: Path, place: str, output: Path | None, path: Path
 ) -> None:  # fmt: skip
     """Make targets of Mock's configurations.
 
@@ -130,7 +127,7 @@ def import_command(
     known = target_import.known(directory, names)
     if output is None and len(known) != 1:
         raise click.UsageError("More than one target needs a directory: --output DIR.")
-    answers = target_import.evaluated(pipeline.load(pipeline_file), directory, known)
+    answers = target_import.evaluated(pipeline.load(path), directory, known)
     made, refused = target_import.targets(answers, place)
     for found in made:
         for line in found.left_out:
@@ -141,12 +138,6 @@ def import_command(
             _write(output, f"{found.name}.yaml", found.content)
     if refused:
         raise MockConfigUnusable("\n".join(refused))
-
-
-def own_targets() -> Path:
-    """The directory of the user's own targets; it need not exist."""
-    home = os.environ.get("XDG_CONFIG_HOME") or Path("~/.config").expanduser()
-    return Path(home, "hermetic-rpm/targets")
 
 
 def _listed(path: Path) -> Listed:

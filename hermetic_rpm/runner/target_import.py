@@ -6,13 +6,13 @@ The container has no network and no capabilities, and sees of the host the one d
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from hermetic_rpm import near
 from hermetic_rpm.errors import MockConfigUnusable, StageFailed
 from hermetic_rpm.runner.ask import ask
 from hermetic_rpm.runner.interrupt import listening
@@ -50,8 +50,7 @@ def known(directory: Path, names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(there)
     for name in names:
         if name not in there:
-            near = difflib.get_close_matches(name, there, n=1)
-            hint = f" Did you mean {near[0]}?" if near else ""
+            hint = near.sentence(name, there)
             raise MockConfigUnusable(
                 f"There is no configuration {name}.cfg in {directory}.{hint}",
                 solution="Name the directory of Mock's configurations (--mock-config-dir), and a file of it or `all`.",

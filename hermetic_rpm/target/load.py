@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 from pathlib import Path
 from typing import Any
 
+from hermetic_rpm import near
 from hermetic_rpm.document import Document, checked, parse_yaml, read_bytes, refuse
 from hermetic_rpm.errors import TargetInvalid, TargetUnknown
 from hermetic_rpm.target import check
@@ -34,8 +34,7 @@ def find(name: str, *directories: Path) -> Path:
     if found is not None:
         return found
     names = [path.stem for path in known]
-    near = difflib.get_close_matches(name, names, n=1)
-    hint = f" Did you mean {near[0]}?" if near else ""
+    hint = near.sentence(name, names)
     raise TargetUnknown(f"There is no target {name} among {', '.join(names) or 'none'}.{hint}")
 
 

@@ -32,7 +32,7 @@ MOCK_CONFIG = "--mock-config"
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="With --spec: the directory that holds its sources and patches.",
 )
-@click.option("--target", required=True, help="Name of a target, or path of a target file.")
+@click.option("--target", required=True, metavar="NAME", help="Name of a target, or path of a target file.")
 @click.option(
     "--targets",
     type=click.Path(path_type=Path),
@@ -107,7 +107,7 @@ def command(
 
 
 @click.command()
-@click.option(MOCK_CONFIG, "names", multiple=True, help="Name of a chroot; `all` for every one.")
+@click.option(MOCK_CONFIG, "names", multiple=True, metavar="NAME", help="Name of a chroot; `all` for every one.")
 @click.option(
     "--mock-config-dir",
     "directory",

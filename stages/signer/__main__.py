@@ -32,7 +32,7 @@ from stages.signer.sign import Request, sign
     show_default=True,
     help="The secret key: an exported one, or a directory that is a GnuPG home.",
 )
-@click.option("--fingerprint", default=None, help="Which secret key, if there are several.")
+@click.option("--fingerprint", default=None, metavar="HEX", help="Which secret key, if there are several.")
 @click.option("--passphrase-file", type=click.Path(path_type=Path), default=None, help="The key's passphrase.")
 @click.option("--createrepo", is_flag=True, help="Make repodata/ with a signed index.")
 @edge.common_options
