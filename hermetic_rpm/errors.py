@@ -554,6 +554,23 @@ class KeptUnusable(HermeticError):
     default_solution = "Build again with `hermetic-rpm run --keep-failed DIR`, and name that directory."
 
 
+# -- what is not run again ------------------------------------------------------------------
+
+
+class NotLocked(HermeticError):
+    """With --locked, there is no lock of the source RPM, target and options that were given."""
+
+    exit_code = 96
+    default_solution = "Run once without --locked: then the resolver writes a lock of what you gave."
+
+
+class WorkspaceBusy(HermeticError):
+    """Another run of the pipeline uses the same directory."""
+
+    exit_code = 97
+    default_solution = "Wait until it has ended, or name another workspace and output: -p workspace=DIR -p output=DIR."
+
+
 # -- the user -----------------------------------------------------------------------------
 
 

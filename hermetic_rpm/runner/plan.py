@@ -20,11 +20,12 @@ SCRATCH = "/work"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bind:
-    """An absolute path of the host at a path of the container."""
+    """An absolute path of the host at a path of the container; an ``origin`` is no input: packages are had there."""
 
     source: Path
     target: str
     read_only: bool
+    origin: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,10 +69,11 @@ class StagePlan:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """A run: its stages in order, and the files that the caller gave."""
+    """A run: its stages in order, the files that the caller gave, and stages before whose work is there already."""
 
     stages: tuple[StagePlan, ...]
     files: tuple[Path, ...]
+    left_out: tuple[StagePlan, ...] = ()
 
 
 def make_plan(pipeline: Pipeline, values: Mapping[str, str], *, exists: Callable[[Path], bool] = Path.exists) -> Plan:
@@ -103,6 +105,7 @@ def _stage(stage: Stage, pipeline: Pipeline, values: Mapping[str, str], exists: 
                 source=path(mount.source),
                 target=interpolate(mount.target, values),
                 read_only=mount.mode == "ro",
+                origin=mount.origin,
             )
             for mount in mounts
         ),

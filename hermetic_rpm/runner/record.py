@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from hermetic_rpm import __version__
 from hermetic_rpm.document import checked, parse_json, read_bytes
@@ -47,6 +48,11 @@ def write(directory: Path, stages: tuple[StageRecord, ...]) -> None:
         "stages": [asdict(stage) for stage in stages],
     }
     write_atomically(directory / RECORD_NAME, canonical_json(document))
+
+
+def read(document: dict[str, Any]) -> StageRecord:
+    """The record of a stage from its entry in the document; raises TypeError or KeyError for another shape."""
+    return StageRecord(**{**document, "image": StageImage(**document["image"])})
 
 
 def image_of(directory: Path, result: str) -> StageImage | None:
