@@ -203,7 +203,7 @@ def _translated(what: str) -> Iterator[None]:
 
 
 def _options(stage: StagePlan, arguments: tuple[str, ...]) -> dict[str, Any]:
-    """What `command.argv` says, in the words of podman's API."""
+    """What `command.argv` says, in the words of podman's API, and a label by which `remove_left` finds it."""
     options: dict[str, Any] = {
         "image": stage.image,
         "command": [*stage.arguments, *arguments],

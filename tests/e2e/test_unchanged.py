@@ -214,6 +214,7 @@ def test_from_and_until_choose_the_stages(shared: Project) -> None:
     ran = shared.run("--from", "fetcher", "--until", "fetcher")
     assert (ran.stages, ran.done.stdout) == (("fetcher",), "")
     assert "resolver: left out" in ran.done.stderr.splitlines()
+    assert shared.run("--from", "builder").stages == ("builder",)
     record = json.loads((shared.workspace / "results/run.json").read_text())
     assert [stage["name"] for stage in record["stages"]] == list(STAGES)
     near = shared.run("--from", "biulder", status=2)
