@@ -585,6 +585,23 @@ class StarterInTheWay(HermeticError):
     default_solution = "Name an empty directory, or move what is in the way."
 
 
+# -- what is not run again ------------------------------------------------------------------
+
+
+class NotLocked(HermeticError):
+    """With --locked, there is no lock of the source RPM, target and options that were given."""
+
+    exit_code = 96
+    default_solution = "Run once without --locked: then the resolver writes a lock of what you gave."
+
+
+class WorkspaceBusy(HermeticError):
+    """Another run of the pipeline uses the same directory."""
+
+    exit_code = 97
+    default_solution = "Wait until it has ended, or name another workspace and output: -p workspace=DIR -p output=DIR."
+
+
 # -- the user -----------------------------------------------------------------------------
 
 

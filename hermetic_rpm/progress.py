@@ -64,6 +64,10 @@ class Progress:
         self._write("error", first)
         self.lines(map(printable, rest))
 
+    def skipped(self, stage: str, why: str) -> None:
+        """Tell that another stage is not run, and why."""
+        self.lines((_json(stage, "skipped", why) if self.log_format == JSON else human(stage, "skipped", why),))
+
     def output(self, line: str) -> None:
         """Hand on one line that another program printed."""
         self.shown.append(line)

@@ -18,6 +18,8 @@ from hermetic_rpm.files import canonical_json, sha256_of, write_atomically
 
 RESULT_NAME = "result.json"
 SCHEMA_VERSION = "1.0.0"
+OFFERS = "offers"
+"""The fact of a resolver: what image, repositories and keys of its target were."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -30,6 +30,13 @@ def copy_command(
     return skopeo_copy(location, f"dir:{destination}", *UNCHANGED, *instance, *login)
 
 
+def configuration(location: str, architecture: str) -> bytes:
+    """The configuration of the image for an RPM architecture, without its layers; raises `CommandFailed`."""
+    instance = ("--override-os", "linux", "--override-arch", GO_ARCHITECTURES.get(architecture, architecture))
+    command = ("skopeo", *instance, "inspect", "--config", "--raw", "--retry-times=3", "--", location)
+    return process.run(command, env=process.host_environment()).stdout.encode()
+
+
 def skopeo_copy(source: str, destination: str, *options: str) -> tuple[str, ...]:
     """The skopeo command that copies an image between two places, as skopeo names them."""
     return ("skopeo", "copy", "--quiet", "--insecure-policy", *options, "--", source, destination)

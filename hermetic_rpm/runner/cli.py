@@ -15,12 +15,13 @@ from hermetic_rpm.inputs import Input
 from hermetic_rpm.lock.model import BuildOptions
 from hermetic_rpm.lock.options import command_line
 from hermetic_rpm.progress import JSON, Progress
-from hermetic_rpm.runner import command, execute, keep, parameters
+from hermetic_rpm.runner import command, execute, keep, memory, parameters, selection
 from hermetic_rpm.runner.attest_cli import attest_command
 from hermetic_rpm.runner.cache_cli import cache
 from hermetic_rpm.runner.common_options import pipeline_option
 from hermetic_rpm.runner.completion_cli import completion_command
 from hermetic_rpm.runner.doctor_cli import doctor
+from hermetic_rpm.runner.history import History
 from hermetic_rpm.runner.init_cli import init_command
 from hermetic_rpm.runner.input_options import hash_command, hashed, input_options, with_inputs
 from hermetic_rpm.runner.lock_cli import lock
@@ -69,20 +70,33 @@ cli.add_command(completion_command)
     metavar="DIR",
     help="Keep the buildroot of a build that fails in DIR, for `hermetic-rpm shell DIR`.",
 )
+@click.option("--force", is_flag=True, help="Run every stage, also one whose inputs did not change.")
+@click.option("--locked", is_flag=True, help="Never resolve: the lock that is there must be of what you give.")
+@click.option("--from", "first", metavar="STAGE", help="Run STAGE in any case, and leave out those before it.")
+@click.option("--until", "last", metavar="STAGE", help="Leave out the stages after STAGE.")
 @click.pass_obj
 def run(
-    voice: Progress, /, path: Path, assignments: tuple[str, ...], keep_failed: Path | None, given: tuple[Input, ...],
-    expect: tuple[tuple[str, str], ...], log_format: str, **options: tuple[str, ...],
+    voice: Progress, /, path: Path, assignments: tuple[str, ...], keep_failed: Path | None, force: bool, locked: bool,
+    first: str | None, last: str | None, given: tuple[Input, ...], expect: tuple[tuple[str, str], ...],
+    log_format: str, **options: tuple[str, ...],
 ) -> None:  # fmt: skip
-    """Run the pipeline; the paths of the RPMs come on stdout, everything else on stderr."""
+    """Run the pipeline; the paths of the RPMs come on stdout, everything else on stderr.
+
+    A stage whose inputs did not change, and whose outputs are as it left them, is skipped.
+    """
     voice.log_format = log_format
     pipeline = load(path)
     # Whatever the user reads, the runner has to understand it.
-    plan = _plan(pipeline, assignments, JSON, build_options(**options))
+    wanted = build_options(**options)
+    plan = selection.between(_plan(pipeline, assignments, JSON, wanted), first, last)
+    plan = selection.locked(plan, wanted) if locked else plan
     plan = with_inputs(plan, hashed(given, dict(expect)))
+    for stage in plan.left_out:
+        voice.skipped(stage.name, "left out")
     environment = podman_environment(pipeline.directory, os.environ)
+    history = History(memory.directory(os.environ), force=force, forced=first)
     with keep.keeping(plan, keep_failed, pipeline.path) as kept:
-        report = execute.run(kept, podman_environment=environment, voice=voice)
+        report = execute.run(kept, podman_environment=environment, voice=voice, history=history)
     for line in summary(report):
         voice.say(line)
     for result in results(report):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import functools
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from hermetic_rpm.files import sha256_of, writing_errors
 from hermetic_rpm.progress import Progress
 from hermetic_rpm.result import RESULT_NAME, Output
 from hermetic_rpm.runner import lines, outcome, record
+from hermetic_rpm.runner.history import History, offers
 from hermetic_rpm.runner.interrupt import Events, listening
 from hermetic_rpm.runner.plan import Plan, StagePlan
 from hermetic_rpm.runner.podman import Broken, Container, Exited, Podman, Printed, connect
@@ -25,44 +27,67 @@ SHOWN_LINES = 200
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
-    """A run that succeeded: seconds by stage in order, and what the last stage made, verified."""
+    """A run that succeeded: its stages in order with their seconds (None: skipped), and what the last one left.
 
-    seconds: tuple[tuple[str, float], ...]
+    ``kind`` is that of the last one; what it left is verified.
+    """
+
+    seconds: tuple[tuple[str, float | None], ...]
     total: float
+    kind: str
     directory: Path
     outputs: tuple[tuple[Path, Output], ...]
 
 
-def run(plan: Plan, *, podman_environment: Mapping[str, str], voice: Progress) -> Report:
-    """Run every stage of ``plan``; raises the first stage's error, with a note that names the stage."""
+def run(
+    plan: Plan, *, podman_environment: Mapping[str, str], voice: Progress, history: History | None = None
+) -> Report:
+    """Run every stage of ``plan`` that ``history`` does not call unchanged.
+
+    Raises the first stage's error, with a note that names the stage.
+    """
     started = time.monotonic()
-    with listening() as events:
+    history = history or History()
+    with listening() as events, history.held(plan, voice):
         seen = {path: _digest_of_given(path) for path in plan.files if _is_expected(path, plan.stages)}
         homes = _make_directories(plan)
         _forget(record.place(plan.stages[-1].output))
-        records: list[StageRecord] = []
+        records = history.of_left_out(plan.left_out)
         with api_address(podman_environment, events) as address, connect(address) as podman:
+            history.clear(plan, podman)
             images = {name: podman.require_image(name) for name in dict.fromkeys(s.image for s in plan.stages)}
             for index, stage in enumerate(plan.stages):
                 with _named(stage):
                     _keep_in_place(homes)
-                    done, seen_of_it = _run_stage(stage, images[stage.image], podman, events, voice, seen)
-                    _keep_in_place(homes)
-                    records.append(seen_of_it)
+                    image = images[stage.image]
+                    told = _expectations(stage, seen)
+                    key = history.key(stage, image.id, told)
+                    before = history.unchanged(stage, key, functools.partial(offers, stage, image.id, podman, events))
+                    if before is not None:
+                        voice.skipped(stage.name, f"unchanged, skipped ({before.why})")
+                        done = before.outcome
+                        records.append(before.record)
+                    else:
+                        history.begins(stage)
+                        done, seen_of_it = _run_stage(stage, image, podman, events, voice, told)
+                        _keep_in_place(homes)
+                        records.append(seen_of_it)
+                        history.ended(stage, key, seen_of_it, done)
                     seen |= outcome.verified(stage, done, _handed_on(stage, plan.stages[index + 1 :]))
         with _named(stage):
             outputs = tuple(outcome.made(stage, done))
             record.write(stage.output, Run(stages=tuple(records), pipeline=plan.pipeline))
     return Report(
-        seconds=tuple(voice.timings.items()),
+        seconds=tuple((each.name, voice.timings.get(each.name)) for each in plan.stages),
         total=time.monotonic() - started,
+        kind=stage.kind,
         directory=plan.stages[-1].output,
         outputs=outputs,
     )
 
 
 def _run_stage(
-    stage: StagePlan, image: StageImage, podman: Podman, events: Events, voice: Progress, seen: Mapping[Path, str]
+    stage: StagePlan, image: StageImage, podman: Podman, events: Events, voice: Progress, told: tuple[str, ...]
 ) -> tuple[outcome.Outcome, StageRecord]:
     """One container from its creation to its removal: what it left, and what it was.
 
@@ -70,10 +95,9 @@ def _run_stage(
     """
     events.check()
     _forget(stage.output / RESULT_NAME)
-    arguments = _expectations(stage, seen)
     shown: collections.deque[str] = collections.deque(maxlen=SHOWN_LINES)
     voice.say(f"{stage.name} starts ({stage.image}, {'with' if stage.has_network else 'without'} network)")
-    with voice.phase(stage.name), podman.container(replace(stage, image=image.id), arguments) as container:
+    with voice.phase(stage.name), podman.container(replace(stage, image=image.id), told) as container:
         events.check()
         container.start(events)
         try:

@@ -14,6 +14,7 @@ from hermetic_rpm.runner import place
 from hermetic_rpm.runner.pipeline import BUILDER
 from hermetic_rpm.runner.plan import SCRATCH, Bind, Plan, StagePlan
 
+KEEP = "--keep-buildroot"
 REPOSITORY = "/repo"
 """Where a builder looks for the offline repository unless its arguments say otherwise."""
 
@@ -53,7 +54,7 @@ def with_kept(plan: Plan, directory: Path) -> Plan:
 def _kept(stage: StagePlan, directory: Path) -> StagePlan:
     return replace(
         stage,
-        arguments=(*stage.arguments, "--keep-buildroot"),
+        arguments=(*stage.arguments, KEEP),
         binds=(*stage.binds, Bind(source=directory, target=SCRATCH, read_only=False)),
         directories=(*stage.directories, directory),
         scratch_in_memory=False,

@@ -7,7 +7,7 @@ import io
 import os
 import signal
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -28,10 +28,11 @@ _UNTRUSTED = "Do not use what it left; its logs are beside it. Run the stage aga
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """A stage that did its work: what it says it made, sorted by path, and the sha256 of what says so."""
+    """A stage that did its work: what it says it made, sorted by path, the sha256 of what says so, and its facts."""
 
     outputs: tuple[Output, ...]
     result: str
+    facts: Mapping[str, Any]
 
 
 def judge(stage: StagePlan, code: int, *, out_of_memory: bool, shown: tuple[str, ...]) -> Outcome:
@@ -52,8 +53,22 @@ def judge(stage: StagePlan, code: int, *, out_of_memory: bool, shown: tuple[str,
         raise _reported(result["error"], shown)
     if result["status"] != "ok" or result["error"] is not None or code != 0:
         raise StageFailed(f"The {stage.name} ended with status {code}, but its {RESULT_NAME} says {result['status']}.")
+    return _outcome(stage, result)
+
+
+def earlier(stage: StagePlan) -> Outcome | None:
+    """What an earlier run left, if it says that all went well; raises `StageFailed` or OSError."""
+    result = read_result(stage.output, stage=stage.name, kind=stage.kind)
+    return None if result is None or result["status"] != "ok" else _outcome(stage, result)
+
+
+def _outcome(stage: StagePlan, result: dict[str, Any]) -> Outcome:
     outputs = (Output(**output) for output in result["outputs"])
-    return Outcome(outputs=tuple(sorted(outputs, key=lambda output: output.path)), result=result_sha256(stage.output))
+    return Outcome(
+        outputs=tuple(sorted(outputs, key=lambda output: output.path)),
+        result=result_sha256(stage.output),
+        facts=result["facts"],
+    )
 
 
 def read_result(output: Path, *, stage: str, kind: str) -> dict[str, Any] | None:

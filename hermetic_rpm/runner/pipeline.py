@@ -41,6 +41,7 @@ class Mount:
     mode: str
     optional: bool = False
     create: bool = False
+    origin: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -21,11 +21,12 @@ SCRATCH = "/work"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bind:
-    """An absolute path of the host at a path of the container."""
+    """An absolute path of the host at a path of the container; an ``origin`` is no input: packages are had there."""
 
     source: Path
     target: str
     read_only: bool
+    origin: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,10 +70,14 @@ class StagePlan:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """A run: its stages in order, the files that the caller gave, and the pipeline file that says so."""
+    """A run: its stages in order, the files that the caller gave, and the pipeline file that says so.
+
+    The work of the stages ``left_out`` before them is there already.
+    """
 
     stages: tuple[StagePlan, ...]
     files: tuple[Path, ...]
+    left_out: tuple[StagePlan, ...] = ()
     pipeline: PipelineUse | None = None
 
 
@@ -118,6 +123,7 @@ def _stage(stage: Stage, pipeline: Pipeline, values: Mapping[str, str], exists: 
                 source=path(mount.source),
                 target=interpolate(mount.target, values),
                 read_only=mount.mode == "ro",
+                origin=mount.origin,
             )
             for mount in mounts
         ),

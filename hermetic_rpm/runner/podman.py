@@ -12,6 +12,7 @@ import secrets
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from hermetic_rpm.errors import HermeticError, PodmanUnavailable, StageFailed, StageImageMissing
@@ -23,6 +24,9 @@ from hermetic_rpm.runner.plan import SCRATCH, WRITABLE, StagePlan
 from hermetic_rpm.runner.record import StageImage
 
 GRACE_SECONDS = 5
+OUTPUT_LABEL = "hermetic-rpm.output"
+"""By which the containers of a run that was killed are found."""
+
 _AGAIN = "Run the same command again; if it stays, look at what podman itself says."
 _CPU_PERIOD = 100_000
 _CHUNKS_AHEAD = 256
@@ -66,6 +70,14 @@ class Podman:
                 return StageImage(reference=image, id=f"sha256:{identity}", digest=attributes["Digest"])
         solution = None if image.startswith("localhost/") else f"Run `podman pull {image}`."
         raise StageImageMissing(f"The image {image} is not on this machine.", solution=solution)
+
+    def remove_left(self, output: Path) -> None:
+        """Remove the containers that a killed run left at work on an output directory."""
+        mine = {"label": f"{OUTPUT_LABEL}={output.resolve()}"}
+        with _translated(f"The containers at work on {output} cannot be listed"):
+            names = [container.name for container in self._client.containers.list(all=True, filters=mine)]
+        for name in names:
+            self._remove(name)
 
     @contextlib.contextmanager
     def container(self, stage: StagePlan, arguments: tuple[str, ...]) -> Iterator[Container]:
@@ -198,11 +210,11 @@ def _translated(what: str) -> Iterator[None]:
 
 
 def _options(stage: StagePlan, arguments: tuple[str, ...]) -> dict[str, Any]:
-    """What `command.argv` says, in the words of podman's API."""
+    """What `command.argv` says, in the words of podman's API, and a label by which `remove_left` finds it."""
     options: dict[str, Any] = {
         "image": stage.image,
         "command": [*stage.arguments, *arguments],
-        "labels": dict((LABEL,)),
+        "labels": dict((LABEL, (OUTPUT_LABEL, str(stage.output.resolve())))),
         "log_config": {"Type": "none"},
         "use_config_proxy": stage.has_network,
         "hostname": HOSTNAME,

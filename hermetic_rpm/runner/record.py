@@ -105,25 +105,26 @@ def parse(found: Document, error: type[HermeticError]) -> Run:
     pipeline = data["pipeline"]
     return Run(
         tool_version=data["tool_version"],
-        stages=tuple(_stage(stage) for stage in data["stages"]),
+        stages=tuple(stage(each) for each in data["stages"]),
         pipeline=None
         if pipeline is None
         else PipelineUse(**{**pipeline, "parameters": tuple(sorted(pipeline["parameters"].items()))}),
     )
 
 
-def image_of(results: Path, result: str) -> StageImage | None:
-    """The image of the stage that left the ``result.json`` with that sha256; None if no record tells."""
-    run = read(place(results))
-    stage = None if run is None else run.stage_of(result)
-    return None if stage is None else stage.image
-
-
-def _stage(data: dict[str, Any]) -> StageRecord:
+def stage(data: dict[str, Any]) -> StageRecord:
+    """The record of a stage from its entry in the document; raises TypeError or KeyError for another shape."""
     found = data["container"]
     return StageRecord(
         **{**data, "image": StageImage(**data["image"]), "container": None if found is None else _container(found)}
     )
+
+
+def image_of(results: Path, result: str) -> StageImage | None:
+    """The image of the stage that left the ``result.json`` with that sha256; None if no record tells."""
+    run = read(place(results))
+    found = None if run is None else run.stage_of(result)
+    return None if found is None else found.image
 
 
 def _container(data: dict[str, Any]) -> Container:

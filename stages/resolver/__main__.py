@@ -8,9 +8,12 @@ from pathlib import Path
 import click
 
 from hermetic_rpm import edge
+from hermetic_rpm.errors import HermeticError
 from hermetic_rpm.inputs import Input
 from hermetic_rpm.preflight import command as preflight
+from hermetic_rpm.progress import Progress
 from hermetic_rpm.target.keys import DISTRIBUTION_KEYS
+from stages.resolver import offers as offers_now
 from stages.resolver.resolve import Request, resolve
 
 MOCK_CONFIG = "--mock-config"
@@ -74,20 +77,28 @@ MOCK_CONFIG = "--mock-config"
     show_default=True,
     help="Seconds that the spec's code, or a transaction of packages, may take each time.",
 )
+@click.option(
+    "--offers",
+    is_flag=True,
+    help="Resolve nothing: print what image, repositories and keys are now, as `offers` in result.json has it.",
+)
 @edge.input_option
 @edge.resolver_options
 @edge.common_options
 def command(
     srpm: Path | None, spec: Path | None, sources: Path | None, with_: tuple[str, ...], without: tuple[str, ...],
     define: tuple[str, ...], requires: tuple[str, ...], target: str, targets: Path, keys: Path, output: Path,
-    cache: Path | None, scratch: Path, timeout: int, given: tuple[Input, ...], expect: tuple[tuple[str, str], ...],
-    log_format: str,
+    cache: Path | None, scratch: Path, timeout: int, offers: bool, given: tuple[Input, ...],
+    expect: tuple[tuple[str, str], ...], log_format: str,
 ) -> None:  # fmt: skip
     """Find every build dependency of a source RPM and write a lockfile."""
     if (srpm is None) == (spec is None):
         raise click.UsageError("Give either --srpm or --spec.")
     if sources is not None and spec is None:
         raise click.UsageError("--sources goes with --spec.")
+    if offers:
+        _say_offers(target, targets, keys, log_format)
+        return
     request = Request(
         srpm=srpm,
         spec=spec,
@@ -104,6 +115,15 @@ def command(
         expected=dict(expect),
     )
     edge.run("resolver", output, log_format, lambda progress, report: resolve(request, progress, report))
+
+
+def _say_offers(target: str, targets: Path, keys: Path, log_format: str) -> None:
+    progress = Progress(stage="resolver", log_format=log_format)
+    try:
+        click.echo(offers_now.line(offers_now.now(target, targets, keys, progress)))
+    except HermeticError as error:
+        edge.show(progress, error)
+        sys.exit(error.exit_code)
 
 
 @click.command()

@@ -81,14 +81,14 @@ class Slot:
 
 def slot(cache: Path, target: Target, image: Image, *, kind: str = MINIMAL) -> Slot | None:
     """The slot of a kind for what the repositories offer now; None if one of them cannot be asked."""
-    checksums = [_repomd_checksum(repository) for repository in target.repositories]
+    checksums = [repomd_checksum(repository) for repository in target.repositories]
     if None in checksums:
         return None
     identity = json.dumps((__version__, kind, image.manifest.digest, target.sha256, checksums))
     return Slot(path=cache / "buildroots" / f"{hashlib.sha256(identity.encode()).hexdigest()}.tar")
 
 
-def _repomd_checksum(repository: Repository) -> str | None:
+def repomd_checksum(repository: Repository) -> str | None:
     """The sha256 of a repository's metadata index as the first base URL that answers gives it.
 
     Whatever is wrong here the package manager will find too, and say it better.

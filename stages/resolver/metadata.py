@@ -155,6 +155,11 @@ def _primary(cache: Path, repository: Repository) -> Path:
     return found[-1]
 
 
+def index(cache: Path, repository: Repository) -> Path:
+    """The index of a repository that dnf used last."""
+    return _index(_primary(cache, repository))
+
+
 def _index(primary: Path) -> Path:
     """The index that names a file: dnf keeps both in one directory."""
     return primary.with_name("repomd.xml")
@@ -189,7 +194,7 @@ def keep(cache: Path, dnf_cache: Path, origins: tuple[Origin, ...]) -> None:
 
 def keep_files(cache: Path, dnf_cache: Path, repositories: Iterable[Repository], files: Iterable[MetadataFile]) -> None:
     """Offer comps and modules as well: a repository drops them with its next change."""
-    indexes = {repository.id: _index(_primary(dnf_cache, repository)) for repository in repositories}
+    indexes = {repository.id: index(dnf_cache, repository) for repository in repositories}
     for file in files:
         path = indexes[file.repository].with_name(Path(file.location).name)
         if path.is_file() and sha256_of(path) == file.sha256:

@@ -25,7 +25,7 @@ from hermetic_rpm.lock.lockfile import LOCKFILE_NAME, InstalledRow
 from hermetic_rpm.lock.model import BuildOptions, LockedSrpm, MetadataFile, RequirementEdges, RpmSource, SourceRpm
 from hermetic_rpm.lock.sidecar import KEYS_DIRECTORY, SIDECAR_NAME
 from hermetic_rpm.progress import Progress
-from hermetic_rpm.result import outputs_of
+from hermetic_rpm.result import OFFERS, outputs_of
 from hermetic_rpm.target import keys, load, support
 from hermetic_rpm.target.keys import Key
 from hermetic_rpm.target.model import Target
@@ -37,6 +37,7 @@ from stages.resolver import (
     loop,
     metadata,
     mirrors,
+    offers,
     package_manager,
     source_rpms,
 )
@@ -128,6 +129,7 @@ def resolve(request: Request, progress: Progress, report: Report) -> None:
                 srpm = given or assemble.locked_srpm(found.srpm)
                 _write_lock(request, setup, expanded.recorded, srpm, found, origins, edges)
                 metadata.keep(cache, dnf_cache, origins.packages)
+                report.facts[OFFERS] = offers.used(expanded.working, setup.image, setup.keys, dnf_cache)
                 metadata.keep_files(cache, dnf_cache, target.repositories, origins.metadata)
     finally:
         sandbox.remove(scratch)

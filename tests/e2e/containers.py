@@ -45,6 +45,7 @@ def host_environment() -> dict[str, str]:
     """The environment that `make` gives to podman on this host."""
     inherited = ("PATH", "HOME", "LANG", "TERM", "CONTAINERS_CONF")
     environment = {key: os.environ[key] for key in inherited if key in os.environ}
+    environment["XDG_STATE_HOME"] = str(ROOT / "build/state")
     host = ROOT / "build/host.env"
     for line in host.read_text().splitlines() if host.is_file() else ():
         name, separator, value = line.partition("=")

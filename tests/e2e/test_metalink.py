@@ -80,6 +80,8 @@ def test_a_metalink_with_a_dead_and_a_corrupt_mirror(workspace: Workspace, mirro
             tuple((online.path / "lock" / name).read_bytes() for name in
                   ("buildroot_lock.json", "buildroot_lock.sources.json"))
         )  # fmt: skip
+        asked = online.resolve(sample("hello"), "/mine/mirrored.yaml", "--offers")
+        assert json.loads(asked.stdout)["offers"] == online.result("lock")["facts"]["offers"]
     assert locks[0] == locks[1]
     lock, sidecar = map(json.loads, locks[0])
     assert next(entry for entry in sidecar["repositories"] if entry["id"] == "demo")["base_urls"] == list(mirrors.urls)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -70,13 +71,15 @@ class Project:
     environment: Mapping[str, str]
     stages: list[str] = field(default_factory=list)
 
-    def stage(self, name: str, script: str, *, more: str = "", image: str = IMAGE, mounts: str = "") -> Project:
+    def stage(
+        self, name: str, script: str, *, more: str = "", image: str = IMAGE, mounts: str = "", kind: str = ""
+    ) -> Project:
         scripts = self.directory / "scripts"
         scripts.mkdir(exist_ok=True)
         (scripts / f"{name}.py").write_text(STAGE + textwrap.dedent(script))
         self.stages.append(f"""
   - name: {name}
-    kind: {"builder" if name == "builder" else "resolver"}
+    kind: {kind or ("builder" if name == "builder" else "resolver")}
     image: {image}
     network: none
     arguments: [/scripts/{name}.py]
@@ -125,8 +128,9 @@ class Project:
 
 
 @pytest.fixture(scope="session")
-def environment() -> dict[str, str]:
-    own = {**os.environ, "PYTHONPATH": str(ROOT)}
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    state = tmp_path_factory.mktemp("state")
+    own = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(state)}
     own.pop("CONTAINER_HOST", None)
     return {**own, **podman_environment(ROOT, os.environ)}
 
@@ -355,6 +359,75 @@ def test_an_interrupt_at_any_time_leaves_nothing(project: Project, delay: float)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode in (130, -signal.SIGINT)
+
+
+SLOW = 'print("sleeping", file=sys.stderr); time.sleep(2); result(write("a.rpm", b"a"), kind="builder")'
+
+
+def clean_up_after_kill(project: Project) -> None:
+    """End podman's service and remove its socket: a killed runner can do neither."""
+    temporary = project.environment["TMPDIR"]
+    for number in said(project.environment, "pgrep", "-f", f"podman system service .*{temporary}").split():
+        os.kill(int(number), signal.SIGKILL)
+    for left in Path(temporary).iterdir():
+        shutil.rmtree(left)
+
+
+@pytest.mark.parametrize("delay", [0.1, 0.3, 0.5, 0.7, 0.9, 1.2, 2.0])
+@pytest.mark.promise("6.1", "a run that was cut off, by SIGKILL too, continues where it was")
+def test_a_run_killed_at_any_time_goes_on_where_it_was(project: Project, delay: float) -> None:
+    project.stage("first-builder", SUCCESS.replace('b"log")', 'b"log"), kind="builder"'), kind="builder")
+    project.stage("builder", SLOW)
+    process = project.start()
+    time.sleep(delay)
+    process.kill()
+    process.communicate(timeout=60)
+    clean_up_after_kill(project)
+    ran = project.call("run")
+    assert ran.code == 0, ran.err
+    assert ran.out == f"{project.output('builder') / 'a.rpm'}\n"
+    assert (project.output("builder") / "a.rpm").read_bytes() == b"a"
+    at_work = f"label=hermetic-rpm.output={project.output('builder')}"
+    assert said(project.environment, "podman", "ps", "-aq", "--filter", at_work) == ""
+    again = project.call("run").err
+    assert "first-builder: unchanged, skipped (" in again
+    assert "\nbuilder: unchanged, skipped (" in again
+
+
+def test_what_is_not_finished_is_not_skipped(project: Project) -> None:
+    project.stage("first-builder", SUCCESS.replace('b"log")', 'b"log"), kind="builder"'), kind="builder")
+    project.stage("builder", SLOW)
+    process = project.start()
+    assert process.stderr is not None
+    assert any(b"sleeping" in line for line in process.stderr)
+    busy = project.call("run")
+    assert busy.code == 97
+    assert "Another run uses" in busy.err
+    process.kill()
+    process.communicate(timeout=60)
+    clean_up_after_kill(project)
+    at_work = f"label=hermetic-rpm.output={project.output('builder')}"
+    assert said(project.environment, "podman", "ps", "-aq", "--filter", at_work) != ""
+    ran = project.call("run")
+    assert said(project.environment, "podman", "ps", "-aq", "--filter", at_work) == ""
+    assert "first-builder: unchanged, skipped (" in ran.err
+    assert "builder starts" in ran.err
+    assert ran.err.splitlines()[-1].startswith("hermetic-rpm: done in ")
+
+
+def test_a_run_without_a_place_to_remember_says_so_and_runs_everything(project: Project) -> None:
+    (project.directory / "file").touch()
+    blind = Project(
+        directory=project.directory, stages=project.stages,
+        environment={**project.environment, "XDG_STATE_HOME": str(project.directory / "file")},
+    )  # fmt: skip
+    blind.stage("builder", SLOW)
+    for _ in range(2):
+        ran = blind.call("run")
+        assert ran.code == 0, ran.err
+        assert "warning: " in ran.err
+        assert "No stage will be skipped" in ran.err
+        assert "builder starts" in ran.err
 
 
 @pytest.mark.promise("2.5", "a missing stage image is named, and nothing is pulled")
