@@ -19,6 +19,7 @@ from hermetic_rpm.runner import command, execute, keep, parameters
 from hermetic_rpm.runner.attest_cli import attest_command
 from hermetic_rpm.runner.cache_cli import cache
 from hermetic_rpm.runner.doctor_cli import doctor
+from hermetic_rpm.runner.export_cli import export, images
 from hermetic_rpm.runner.input_options import hash_command, hashed, input_options, with_inputs
 from hermetic_rpm.runner.lock_cli import lock
 from hermetic_rpm.runner.pack_cli import pack, unpack
@@ -131,3 +132,5 @@ cli.add_command(shell)
 cli.add_command(attest_command)
 cli.add_command(verify_command)
 cli.add_command(rebuild_command)
+cli.add_command(export)
+cli.add_command(images)
