@@ -73,6 +73,7 @@ def _pod(export: Export, stage: Stage, options: Options) -> dict[str, Any]:
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         **({} if stage.timeout is None else {"activeDeadlineSeconds": stage.timeout}),
+        "initContainers": [pod.making_output(stage, [_mount(mount, options) for mount in mounts])],
         "containers": [container],
         "volumes": [*_volumes(export, mounts, options), *pod.scratch_volumes(stage)],
     }

@@ -10,6 +10,16 @@ SCRATCH, WRITABLE = "/work", ("/run", "/tmp", "/var/tmp")  # noqa: S108 - inside
 NETWORK_LABEL = "hermetic-rpm/network"
 """The label of pods that need no network; the `network_policy` takes it from them."""
 
+PLAIN: dict[str, Any] = {
+    "runAsUser": 0,
+    "privileged": False,
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+"""What the helpers beside a stage get: no capability at all."""
+
 
 def security_context(stage: Stage, *, seccomp: str, apparmor_unconfined: bool) -> dict[str, Any]:
     """Root of the container with the capabilities of the stage and nothing more."""
@@ -26,6 +36,17 @@ def security_context(stage: Stage, *, seccomp: str, apparmor_unconfined: bool) -
         if apparmor_unconfined:
             context["appArmorProfile"] = {"type": "Unconfined"}
     return context
+
+
+def making_output(stage: Stage, mounts: list[dict[str, Any]]) -> dict[str, Any]:
+    """A container that makes the output directory, which no stage makes, on volumes mounted as for the stage."""
+    return {
+        "name": "output",
+        "image": stage.image,
+        "command": ["/bin/mkdir", "-p", stage.output],
+        "securityContext": PLAIN,
+        **({"volumeMounts": mounts} if mounts else {}),
+    }
 
 
 def resources(stage: Stage) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def _task(export: Export, stage: Stage, options: Options) -> dict[str, Any]:
                 ),
             ],
             "volumes": pod.scratch_volumes(stage),
-            "steps": [_step(stage, options), _report_step(export, stage, made)],
+            "steps": [pod.making_output(stage, []), _step(stage, options), _report_step(export, stage, made)],
         },
     }
 
@@ -122,20 +122,12 @@ def _report_step(export: Export, stage: Stage, made: tuple[MadeFile, ...]) -> di
     """Digests of what the stage left, by a program that no package can have touched: the image's root is read-only."""
     pairs = [part for item in made for part in (item.path, f"$(results.{_sha256(item.role)}.path)")]
     last = stage is export.stages[-1]
-    context = {
-        "runAsUser": 0,
-        "privileged": False,
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-        "seccompProfile": {"type": "RuntimeDefault"},
-    }
     return {
         "name": "results",
         "image": stage.image,
         "script": _REPORT,
         "args": [f"{stage.output}/result.json", f"$(results.{ARTIFACT}.path)", "true" if last else "false", *pairs],
-        "securityContext": context,
+        "securityContext": pod.PLAIN,
     }
 
 

@@ -132,7 +132,7 @@ def test_tekton_lint_finds_nothing(tekton: dict[str, list[dict[str, Any]]], tmp_
 def test_the_step_that_tells_results_tells_the_right_ones(
     tekton: dict[str, list[dict[str, Any]]], tmp_path: Path
 ) -> None:
-    step = tekton["tasks.yaml"][2]["spec"]["steps"][1]
+    step = tekton["tasks.yaml"][2]["spec"]["steps"][2]
     script = tmp_path / "script"
     script.write_text(step["script"])
     script.chmod(0o755)
