@@ -80,6 +80,7 @@ def script_of(export: Export, stage: Stage, root: str) -> str:
         *(_expect(export, item, root) for item in stage.expects),
     ]
     made = [_path(export, mount, root) for mount in mounts if not _of_file(export, mount)]
+    made.append(shlex.quote(_outside(export, stage, stage.output, root)))
     return "\n".join(
         (f"mkdir -p {' '.join(sorted(set(made)))}", " \\\n  ".join(words), "")
     )  # fmt: skip
