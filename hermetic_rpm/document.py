@@ -120,16 +120,18 @@ def _refuse_bombs(text: str, name: str, error: type[HermeticError]) -> None:
 
 
 def yaml_text(data: Any) -> str:
-    """Plain data as a YAML document; texts are quoted, so that YAML 1.1 reads no number or date in them."""
+    """Plain data as a YAML document; scripts as lines, other texts quoted: YAML 1.1 reads no number in them."""
     from ruamel.yaml import YAML  # noqa: PLC0415 - see above
-    from ruamel.yaml.scalarstring import DoubleQuotedScalarString  # noqa: PLC0415
+    from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString  # noqa: PLC0415
 
     def quoted(value: Any) -> Any:
         if isinstance(value, dict):
             return {key: quoted(inner) for key, inner in value.items()}
         if isinstance(value, list):
             return [quoted(inner) for inner in value]
-        return DoubleQuotedScalarString(value) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        return LiteralScalarString(value) if _is_script(value) else DoubleQuotedScalarString(value)
 
     writer = YAML(typ="rt")
     writer.explicit_start = True
@@ -137,6 +139,12 @@ def yaml_text(data: Any) -> str:
     stream = io.StringIO()
     writer.dump(quoted(data), stream)
     return stream.getvalue()
+
+
+def _is_script(text: str) -> bool:
+    """Whether a text is read best as lines, and means the same so."""
+    lines = text.split("\n")
+    return len(lines) > 2 and lines[0][:1].strip() != "" and lines[-1] == "" and all(map(str.isprintable, lines))
 
 
 def parse_json(content: bytes, name: str, error: type[HermeticError]) -> Document:

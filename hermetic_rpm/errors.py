@@ -602,6 +602,23 @@ class WorkspaceBusy(HermeticError):
     default_solution = "Wait until it has ended, or name another workspace and output: -p workspace=DIR -p output=DIR."
 
 
+# -- exports ------------------------------------------------------------------------------
+
+
+class ExportRefused(HermeticError):
+    """The pipeline cannot be said in the words of the system that it is exported for."""
+
+    exit_code = 98
+    default_solution = "Change what is named above in the pipeline file."
+
+
+class PinMissing(HermeticError):
+    """An image of the pipeline is not pinned by digest, or the file of the pins is not valid."""
+
+    exit_code = 99
+    default_solution = "Run `hermetic-rpm images push REGISTRY`, and name the file that it writes with --pins."
+
+
 # -- the user -----------------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from hermetic_rpm.errors import HermeticError
-from setup import cleaning, engine, images, packages, paths, requirements, venv
+from setup import cleaning, engine, images, node, packages, paths, requirements, venv
 
 
 def say(message: str) -> None:
@@ -21,6 +21,7 @@ def host(arguments: argparse.Namespace) -> None:
     del arguments
     packages.have_all(say)
     venv.have(say)
+    node.have(say)
     engine.find_out(say)
 
 

@@ -48,6 +48,8 @@ NEEDS = (
     # netavark calls iptables before podman 5 and nft since: a host with the wrong one has no bridge
     _need("iptables", "iptables", "iptables-nft", "iptables"),
     _need("nft", "nftables", "nftables", "nftables"),
+    # the init of the pods that the tests run by `podman kube play`
+    _need("catatonit", "catatonit", "catatonit", "catatonit", optional=True),
     _need("skopeo", "skopeo", "skopeo", "skopeo"),
     # the demo distribution, and the base image where no registry can be reached
     _need("mmdebstrap", "mmdebstrap", "mmdebstrap", "mmdebstrap"),

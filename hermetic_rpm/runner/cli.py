@@ -21,6 +21,7 @@ from hermetic_rpm.runner.cache_cli import cache
 from hermetic_rpm.runner.common_options import pipeline_option
 from hermetic_rpm.runner.completion_cli import completion_command
 from hermetic_rpm.runner.doctor_cli import doctor
+from hermetic_rpm.runner.export_cli import export, images
 from hermetic_rpm.runner.history import History
 from hermetic_rpm.runner.init_cli import init_command
 from hermetic_rpm.runner.input_options import hash_command, hashed, input_options, with_inputs
@@ -144,3 +145,5 @@ cli.add_command(shell)
 cli.add_command(attest_command)
 cli.add_command(verify_command)
 cli.add_command(rebuild_command)
+cli.add_command(export)
+cli.add_command(images)
