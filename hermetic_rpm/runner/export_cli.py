@@ -39,9 +39,13 @@ _COMMON = (
     ),
 )  # fmt: skip
 _KUBERNETES = (
-    click.option("--name", metavar="NAME", default="hermetic-rpm", show_default=True, help="What the names of all objects begin with."),
     click.option(
-        "--claim", metavar="NAME", default="hermetic-rpm", show_default=True, help="The PersistentVolumeClaim that holds the volumes."
+        "--name", default="hermetic-rpm", show_default=True, metavar="NAME",
+        help="What the names of all objects begin with.",
+    ),
+    click.option(
+        "--claim", default="hermetic-rpm", show_default=True, metavar="NAME",
+        help="The PersistentVolumeClaim that holds the volumes.",
     ),
     click.option(
         "--seccomp", metavar="FILE", default="seccomp.json", show_default=True,
