@@ -9,7 +9,7 @@ import click
 
 from hermetic_rpm.files import write_atomically
 from hermetic_rpm.progress import Progress
-from hermetic_rpm.runner import attest, dsse, keys, record, statement
+from hermetic_rpm.runner import attest, dsse, keys, record, statement, workspaces
 from hermetic_rpm.runner.attest import PROVENANCE
 from hermetic_rpm.runner.dsse import Envelope, Signature
 
@@ -17,7 +17,7 @@ RESULTS = click.Path(path_type=Path, exists=True, file_okay=False)
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 workspace_option = click.option(
     "--workspace", type=click.Path(path_type=Path, file_okay=False), default=None, metavar="DIR",
-    help="The workspace with lock/ and repo/.  [default: the directory above RESULTS]",
+    help=f"The workspace with lock/ and repo/.  [default: {workspaces.DEFAULT}]",
 )  # fmt: skip
 
 
@@ -63,7 +63,7 @@ def attest_command(
     run = attest.run_of(record_file or record.place(results), found)
     if run is None:
         voice.warn("no runner recorded this build: that it was isolated is only its own claim, and said to be that")
-    payload = statement.render(attest.gather(found, workspace or workspace_of(results), run, builder_id))
+    payload = statement.render(attest.gather(found, workspaces.named_or_of(workspace, results), run, builder_id))
     made = statement.parse(payload, PROVENANCE)
     output = output or results / PROVENANCE
     if signer is None:
@@ -75,8 +75,3 @@ def attest_command(
     write_atomically(output, content)
     voice.say(f"{len(made.subjects)} packages made of {len(made.resources)} inputs are attested in {output}")
     click.echo(str(output))
-
-
-def workspace_of(results: Path) -> Path:
-    """The workspace of results: the directory above them, whose ``lock/`` says what they were built from."""
-    return results.absolute().parent

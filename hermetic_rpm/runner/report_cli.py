@@ -20,7 +20,7 @@ _path = click.Path(path_type=Path)
 @click.argument("results", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option(
     "--lock", type=_path, default=None, metavar="LOCKFILE",
-    help="The lock of the build, or its directory.  [default: lock/ beside RESULTS, if it is that of the build]",
+    help="The lock of the build, or its directory.  [default: the one beside RESULTS, if it is that of the build]",
 )  # fmt: skip
 @click.option(
     "--previous", type=_path, default=None, metavar="LOCKFILE", help="An earlier lock, to tell what has changed since."

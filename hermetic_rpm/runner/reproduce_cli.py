@@ -13,9 +13,8 @@ from hermetic_rpm.archive.index import LOCK, SRPM
 from hermetic_rpm.edge import log_format_option
 from hermetic_rpm.errors import HermeticError, NotReproducible
 from hermetic_rpm.inputs import Input
-from hermetic_rpm.lock.lockfile import LOCKFILE_NAME
 from hermetic_rpm.progress import JSON, Progress, printable
-from hermetic_rpm.runner import execute, parameters, place, reproduce
+from hermetic_rpm.runner import execute, parameters, place, reproduce, workspaces
 from hermetic_rpm.runner import pipeline as pipeline_file
 from hermetic_rpm.runner.common_options import pipeline_option
 from hermetic_rpm.runner.input_options import by_role, hashed, input_option, with_inputs
@@ -35,8 +34,7 @@ _STATES = {
 @click.argument("results", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option(
     "--workspace", type=click.Path(path_type=Path, file_okay=False), default=None, metavar="DIR",
-    help="The workspace with lock/ and repo/.  [default: the directory above RESULTS if it has a lock, or else the "
-    "pipeline file's]",
+    help=f"The workspace with lock/ and repo/.  [default: {workspaces.DEFAULT}, or else the pipeline file's]",
 )  # fmt: skip
 @click.option(
     "--srpm", type=click.Path(path_type=Path), default=None, metavar="FILE",
@@ -64,7 +62,7 @@ def reproduce_command(
     voice.log_format = log_format
     built = reproduce.read(results)
     pipeline = reproduce.builder_only(pipeline_file.load(path))
-    workspace = workspace or _workspace_of(results)
+    workspace = workspace or workspaces.of(results)
     parameters_given = {
         **parameters.parse_assignments(assignments),
         "srpm": str(srpm or reproduce.find_srpm(built, (results, *_srpm_places(workspace)))),
@@ -86,11 +84,6 @@ def reproduce_command(
         click.echo("\n".join(_lines(verdict)))
     _judge(found, built, now)
     voice.say(f"{results} is reproducible: {len(found)} packages are the same, bit for bit")
-
-
-def _workspace_of(results: Path) -> Path | None:
-    above = results.absolute().parent
-    return above if (above / LOCK / LOCKFILE_NAME).is_file() else None
 
 
 def _srpm_places(workspace: Path | None) -> tuple[Path, ...]:

@@ -13,9 +13,9 @@ import click
 from hermetic_rpm.edge import Date
 from hermetic_rpm.errors import AttestationMismatch, AttestationUntrusted
 from hermetic_rpm.progress import Progress
-from hermetic_rpm.runner import keys, table, verify
+from hermetic_rpm.runner import keys, table, verify, workspaces
 from hermetic_rpm.runner.attest import PROVENANCE
-from hermetic_rpm.runner.attest_cli import FILE, RESULTS, workspace_of, workspace_option
+from hermetic_rpm.runner.attest_cli import FILE, RESULTS, workspace_option
 from hermetic_rpm.runner.verify import FAILED, OPEN, PROVED, SIGNATURE, Check, Given
 
 MAX_TEXT = 400
@@ -51,7 +51,7 @@ def verify_command(
     public = None if key is None else keys.load_public(key)
     envelope, statement = verify.read(results, provenance)
     given = Given(
-        results=results, workspace=workspace or workspace_of(results), key=public, policy=policy,
+        results=results, workspace=workspaces.named_or_of(workspace, results), key=public, policy=policy,
         lock_date=lock_date, srpm=srpm,
     )  # fmt: skip
     found = verify.required(verify.checks(envelope, statement, given), names)

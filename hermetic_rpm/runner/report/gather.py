@@ -21,7 +21,7 @@ from hermetic_rpm.lock import join
 from hermetic_rpm.lock.lockfile import LOCKFILE_NAME
 from hermetic_rpm.lock.model import Lock
 from hermetic_rpm.result import RESULT_NAME, Output
-from hermetic_rpm.runner import outcome, record
+from hermetic_rpm.runner import outcome, record, workspaces
 from hermetic_rpm.runner.pipeline import BUILDER, FETCHER, RESOLVER
 from hermetic_rpm.runner.record import StageImage
 
@@ -95,7 +95,7 @@ def gather(results: Path, *, lock: Path | None, previous: Path | None) -> Gather
     builder = _run(results, BUILDER, results)
     if builder is None:
         raise ResultsUnusable(f"{results} holds no {RESULT_NAME}.")
-    path = lock or results.absolute().parent / LOCK / LOCKFILE_NAME
+    path = lock or workspaces.named_or_of(None, results) / LOCK / LOCKFILE_NAME
     found = _load(path, builder) if lock is not None else _load_if_it_fits(path, builder)
     resolver = fetcher = None
     if found is not None:
