@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from hermetic_rpm.errors import ExportRefused
-from hermetic_rpm.export.model import Expectation, Export, GivenFile, Mount, Reference, Stage, Text, Volume
+from hermetic_rpm.export.model import Expectation, Export, GivenFile, Mount, Reference, Stage, Text, Volume, volume_name
 
 CHECKOUT = "actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683"  # v4.2.2
 UPLOAD = "actions/upload-artifact@ea165f8d65b6e75b540449e92b4886f43607fa02"  # v4.6.2
@@ -140,7 +140,7 @@ def _path(export: Export, mount: Mount, root: str) -> str:
 
 def _default(export: Export, name: str, root: str) -> str:
     parameter = next(p for p in export.parameters if p.name == name)
-    volume = next((v for v in export.volumes if v.name == name.replace("_", "-")), None)
+    volume = next((v for v in export.volumes if v.name == volume_name(name)), None)
     if parameter.sha256 is None or volume is None:
         return parameter.value
     mount = Mount(volume=volume.name, subpath="", target="/", read_only=True)
@@ -148,7 +148,7 @@ def _default(export: Export, name: str, root: str) -> str:
 
 
 def _of_file(export: Export, mount: Mount) -> bool:
-    return any(p.sha256 is not None and p.name.replace("_", "-") == mount.volume for p in export.parameters)
+    return any(p.sha256 is not None and volume_name(p.name) == mount.volume for p in export.parameters)
 
 
 def _words(export: Export, text: Text) -> str:
@@ -164,9 +164,7 @@ def _value(export: Export, part: Reference) -> str:
 
 
 def _quoted(text: str) -> str:
-    if "${{" in text:
-        raise ExportRefused(f"GitHub would replace what stands in {text!r}.")
-    return shlex.quote(text)
+    return shlex.quote(_escaped(text))
 
 
 def _escaped(text: str) -> str:

@@ -100,6 +100,11 @@ class Export:
     stages: tuple[Stage, ...]
 
 
+def volume_name(parameter: str) -> str:
+    """The name of the volume that holds what a parameter names."""
+    return parameter.replace("_", "-")
+
+
 def dns_label(text: str, what: str) -> str:
     """``text`` if Kubernetes takes it as a name (RFC 1123, beginning with a letter); else `ExportRefused`."""
     if _LABEL.fullmatch(text) is None:

@@ -11,14 +11,8 @@ from hermetic_rpm.files import write_atomically
 from hermetic_rpm.progress import Progress
 from hermetic_rpm.runner import attest, dsse, keys, record, statement, workspaces
 from hermetic_rpm.runner.attest import PROVENANCE
+from hermetic_rpm.runner.common_options import FILE, RESULTS, workspace_option
 from hermetic_rpm.runner.dsse import Envelope, Signature
-
-RESULTS = click.Path(path_type=Path, exists=True, file_okay=False)
-FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
-workspace_option = click.option(
-    "--workspace", type=click.Path(path_type=Path, file_okay=False), default=None, metavar="DIR",
-    help=f"The workspace with lock/ and repo/.  [default: {workspaces.DEFAULT}]",
-)  # fmt: skip
 
 
 class Uri(click.ParamType[str]):
@@ -35,7 +29,7 @@ class Uri(click.ParamType[str]):
 
 @click.command("attest")
 @click.argument("results", type=RESULTS)
-@workspace_option
+@workspace_option()
 @click.option(
     "--key", type=FILE, default=None, metavar="FILE", help="The private key (PEM; ed25519 or ECDSA) that signs."
 )

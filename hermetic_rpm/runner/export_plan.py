@@ -22,6 +22,7 @@ from hermetic_rpm.export.model import (
     Volume,
     dns_label,
     used,
+    volume_name,
 )
 from hermetic_rpm.runner import pipeline as declared
 from hermetic_rpm.runner.interpolate import LOG_FORMAT, NAME_SUFFIX, has_values, interpolate, references, split
@@ -95,7 +96,7 @@ class _Room:
         of_file = "the directory of " if parameter.type == "file" else ""
         mounts = [m for s in self.pipeline.stages for m in s.mounts if references(m.source) == (parameter.name,)]
         return Volume(
-            name=dns_label(parameter.name.replace("_", "-"), "The volume"),
+            name=dns_label(volume_name(parameter.name), "The volume"),
             description=of_file + parameter.description,
             path=path,
             optional=bool(mounts) and all(mount.optional for mount in mounts),
@@ -119,7 +120,7 @@ class _Room:
         for root, parameter in self.directories().items():
             if path == root or _below(path, root):
                 return Mount(
-                    volume=parameter.name.replace("_", "-"),
+                    volume=volume_name(parameter.name),
                     subpath="" if path == root else str(PurePosixPath(path).relative_to(root)),
                     target=_target(stage, target),
                     read_only=read_only,
@@ -168,7 +169,7 @@ def _of_file(stage: declared.Stage, mount: declared.Mount, name: str, *, read_on
             solution=f"Elsewhere whole directories are mounted: mount ${{{name}}} read-only at "
             f"/SOME/DIRECTORY/${{{name}{NAME_SUFFIX}}}.",
         )
-    return Mount(volume=name.replace("_", "-"), subpath="", target=_target(stage, parent), read_only=True)
+    return Mount(volume=volume_name(name), subpath="", target=_target(stage, parent), read_only=True)
 
 
 def _target(stage: declared.Stage, target: str) -> str:

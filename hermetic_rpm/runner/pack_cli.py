@@ -18,12 +18,11 @@ from hermetic_rpm.lock.model import Lock
 from hermetic_rpm.progress import Progress
 from hermetic_rpm.runner import outcome, place
 from hermetic_rpm.runner import pipeline as pipeline_file
-from hermetic_rpm.runner.common_options import pipeline_option
+from hermetic_rpm.runner.common_options import FILE, pipeline_option
 from hermetic_rpm.runner.pipeline import RESOLVER
 from hermetic_rpm.units import size
 
 STDIN = "-"
-_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 class Location(click.ParamType[str]):
@@ -40,7 +39,7 @@ class Location(click.ParamType[str]):
 
 @click.command()
 @click.argument("archive", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--srpm", type=_FILE, required=True, metavar="FILE", help="The source RPM that was resolved.")
+@click.option("--srpm", type=FILE, required=True, metavar="FILE", help="The source RPM that was resolved.")
 @click.option(
     "--workspace", type=click.Path(path_type=Path), default=Path("build/workspace"), show_default=True,
     metavar="DIR", help="The workspace, with the lock in lock/ and the offline repository in repo/.",

@@ -16,8 +16,7 @@ from hermetic_rpm.progress import JSON, Progress, printable
 from hermetic_rpm.runner import execute, keys, outcome, pack_cli, parameters, place, record, reproduce, verify
 from hermetic_rpm.runner import pipeline as pipeline_file
 from hermetic_rpm.runner.attest import RPM
-from hermetic_rpm.runner.attest_cli import FILE
-from hermetic_rpm.runner.common_options import pipeline_option
+from hermetic_rpm.runner.common_options import FILE, pipeline_option
 from hermetic_rpm.runner.input_options import by_role, hashed, input_option, with_inputs
 from hermetic_rpm.runner.plan import make_plan
 from hermetic_rpm.runner.service import podman_environment

@@ -16,7 +16,7 @@ from hermetic_rpm.inputs import Input
 from hermetic_rpm.progress import JSON, Progress, printable
 from hermetic_rpm.runner import execute, parameters, place, reproduce, workspaces
 from hermetic_rpm.runner import pipeline as pipeline_file
-from hermetic_rpm.runner.common_options import pipeline_option
+from hermetic_rpm.runner.common_options import pipeline_option, workspace_option
 from hermetic_rpm.runner.input_options import by_role, hashed, input_option, with_inputs
 from hermetic_rpm.runner.plan import Plan, make_plan
 from hermetic_rpm.runner.reproduce import ADDITIONAL, DIFFERENT, MISSING, SAME, Built, Verdict
@@ -32,10 +32,7 @@ _STATES = {
 
 @click.command("reproduce")
 @click.argument("results", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option(
-    "--workspace", type=click.Path(path_type=Path, file_okay=False), default=None, metavar="DIR",
-    help=f"The workspace with lock/ and repo/.  [default: {workspaces.DEFAULT}, or else the pipeline file's]",
-)  # fmt: skip
+@workspace_option(", or else the pipeline file's")
 @click.option(
     "--srpm", type=click.Path(path_type=Path), default=None, metavar="FILE",
     help="The source RPM that was built.  [default: the one with its sha256 in RESULTS or srpm/ of the workspace]",

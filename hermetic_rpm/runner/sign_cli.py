@@ -12,6 +12,7 @@ from hermetic_rpm.errors import HermeticError
 from hermetic_rpm.progress import JSON, Progress
 from hermetic_rpm.result import RESULT_NAME
 from hermetic_rpm.runner import execute, place, record
+from hermetic_rpm.runner.common_options import FILE
 from hermetic_rpm.runner.pipeline import NO_NETWORK
 from hermetic_rpm.runner.plan import Bind, Expectation, Plan, StagePlan
 from hermetic_rpm.runner.service import podman_environment
@@ -19,7 +20,6 @@ from hermetic_rpm.runner.summary import results as packages
 
 SIGNER = "signer"
 IMAGE = "localhost/hermetic-rpm/signer:latest"
-_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 @click.command("sign")
@@ -28,7 +28,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
     "--key", type=click.Path(path_type=Path, exists=True), required=True, metavar="FILE",
     help="The secret key, as `gpg --export-secret-keys` writes it, or a directory that is a GnuPG home.",
 )  # fmt: skip
-@click.option("--passphrase-file", type=_FILE, default=None, metavar="FILE", help="The passphrase of the key.")
+@click.option("--passphrase-file", type=FILE, default=None, metavar="FILE", help="The passphrase of the key.")
 @click.option("--fingerprint", default=None, metavar="HEX", help="Which secret key, if there are several.")
 @click.option(
     "--output", type=click.Path(path_type=Path), default=None, metavar="DIR",

@@ -15,7 +15,7 @@ from hermetic_rpm.errors import AttestationMismatch, AttestationUntrusted
 from hermetic_rpm.progress import Progress
 from hermetic_rpm.runner import keys, table, verify, workspaces
 from hermetic_rpm.runner.attest import PROVENANCE
-from hermetic_rpm.runner.attest_cli import FILE, RESULTS, workspace_option
+from hermetic_rpm.runner.common_options import FILE, RESULTS, workspace_option
 from hermetic_rpm.runner.verify import FAILED, OPEN, PROVED, SIGNATURE, Check, Given
 
 MAX_TEXT = 400
@@ -24,7 +24,7 @@ MAX_TEXT = 400
 
 @click.command("verify")
 @click.argument("results", type=RESULTS)
-@workspace_option
+@workspace_option()
 @click.option("--key", type=FILE, default=None, metavar="FILE", help="The public key (PEM) that must have signed.")
 @click.option("--policy", type=FILE, default=None, metavar="FILE", help="A policy that the lock must keep.")
 @click.option("--lock-date", type=Date(), default=None, help="When the lock was made, for the policy (ISO 8601).")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import enum
-import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -149,8 +148,7 @@ def _fetcher_of(lock: Lock, run: Run | None) -> Run | None:
 
 def _state(directory: Path, file: Output) -> FileState:
     try:
-        with outcome.open_below(directory, file.path) as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        digest = outcome.measure(directory, file.path).sha256
     except FileNotFoundError:
         return FileState.MISSING
     except StageFailed:
