@@ -174,3 +174,8 @@ def reached(start: str) -> set[str]:
         seen.add(name)
         waiting += [found for found in (*imports(name), workers.get(name, "")) if found in MODULES]
     return seen
+
+
+def test_no_two_test_files_have_one_name() -> None:
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names)), "pytest imports test files by their bare names"
