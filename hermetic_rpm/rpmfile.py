@@ -77,9 +77,20 @@ class Readers:
             worker.end()
         self._pool.shutdown(cancel_futures=True)
 
+    def warm(self) -> None:
+        """Start one of them now, beside other work, rather than when a file waits for it."""
+        self._pool.submit(self._warm)
+
     def read(self, path: Path) -> Future[Header]:
         """The header of a file, as soon as one has time for it; what kills one of its own is unreadable."""
         return self._pool.submit(self._read, path)
+
+    def inspect(self, paths: Sequence[Path]) -> tuple[Header, ...]:
+        """The headers of the files in the given order."""
+        return tuple(found.result() for found in [self.read(path) for path in paths])
+
+    def _warm(self) -> None:
+        self._idle.put(self._idle.get() or self._start())
 
     def _read(self, path: Path) -> Header:
         worker = self._idle.get()
@@ -106,7 +117,7 @@ class Readers:
 def inspect(paths: Sequence[Path], *, certificates: Sequence[Path] = (), payload: bool = True) -> tuple[Header, ...]:
     """The headers of RPM files in the given order, their digests checked as `Readers` does."""
     with Readers(certificates, payload=payload) as readers:
-        return tuple(found.result() for found in [readers.read(path) for path in paths])
+        return readers.inspect(paths)
 
 
 def check_source_rpm(path: Path) -> Header:

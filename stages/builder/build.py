@@ -36,7 +36,7 @@ from hermetic_rpm.lock.model import NO_OPTIONS, BuildOptions, Lock
 from hermetic_rpm.preflight import facts as kernel
 from hermetic_rpm.progress import Progress
 from hermetic_rpm.result import outputs_of
-from hermetic_rpm.rpmfile import Header
+from hermetic_rpm.rpmfile import Header, Readers
 from stages.builder import collect, logs
 from stages.builder.logs import Logs
 
@@ -81,8 +81,8 @@ def build(request: Request, progress: Progress, report: Report) -> None:
         try:
             with log.phase("inputs"):
                 report.inputs |= inputs.take(request.inputs, scratch / kept.INPUTS, request.expected)
-            with ThreadPoolExecutor(max_workers=1) as beside:
-                _build(request, lock, srpm, scratch, log, report, beside)
+            with ThreadPoolExecutor(max_workers=1) as beside, Readers() as readers:
+                _build(request, lock, srpm, scratch, log, report, beside, readers)
         except Interrupted:
             raise
         except HermeticError:
@@ -171,9 +171,13 @@ def _source_rpm(request: Request, srpm: Path, lock: Lock, report: Report, progre
 
 
 def _build(
-    request: Request, lock: Lock, srpm: Path, scratch: Path, log: Logs, report: Report, beside: Executor
-) -> None:
-    """Nothing runs before all inputs are checked; the image is unpacked and later removed ``beside`` other work."""
+    request: Request, lock: Lock, srpm: Path, scratch: Path, log: Logs, report: Report, beside: Executor,
+    readers: Readers,
+) -> None:  # fmt: skip
+    """Nothing runs before all inputs are checked.
+
+    ``beside`` other work the image is unpacked and later removed, and who will read the results is started.
+    """
     progress = log.progress
     with log.phase("unpack"):
         unpacked = beside.submit(_unpack, lock, request.repository, scratch, progress)
@@ -197,6 +201,7 @@ def _build(
         logs.write_installed(request.output, lock)
         logs.write_hardware(request.output)
     beside.submit(sandbox.remove, boot.root)
+    readers.warm()
     package = _package_room(request, lock, scratch, log)
     report.facts["limits"] = {"seconds": request.timeout, **limits.found(request.limits)}
     with log.phase("rpmbuild"), limits.memory_watched(lambda killed: report.facts.update(memory_kills=killed)):
@@ -206,7 +211,7 @@ def _build(
             files.check_space(boot.buildroot, outcome.tail)
             raise failure(outcome, srpm, None if lock.sidecar is None else lock.sidecar.target.name)
     with log.phase("collect"):
-        built = collect.results(boot.buildroot, request.output)
+        built = collect.results(boot.buildroot, request.output, readers)
     with log.phase("describe"):
         described = collect.describe(
             request.output, built, lock, srpm, report.inputs["srpm"], createrepo=request.createrepo

@@ -6,13 +6,13 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from hermetic_rpm import made, repodata, rpmfile, sbom
+from hermetic_rpm import made, repodata, sbom
 from hermetic_rpm.buildroot.rpmbuild import TOPDIR
 from hermetic_rpm.errors import BuildFailed
 from hermetic_rpm.files import copy_out, is_safe_name, names_inside, sha256_of, writing_errors
 from hermetic_rpm.lock.model import Lock
 from hermetic_rpm.lock.offline import REPODATA, SBOMS
-from hermetic_rpm.rpmfile import Header
+from hermetic_rpm.rpmfile import Header, Readers
 from stages.builder import logs
 
 INCOMPLETE = ".incomplete-results"
@@ -32,7 +32,7 @@ def remove_earlier(output: Path) -> None:
     made.remove(output, (*made.earlier(output), *logs.NAMES, INCOMPLETE, repodata.INCOMPLETE))
 
 
-def results(buildroot: Path, output: Path) -> tuple[Built, ...]:
+def results(buildroot: Path, output: Path, readers: Readers) -> tuple[Built, ...]:
     """Move RPMs and SRPM to ``output``; returns them, the SRPM last.
 
     Raises `BuildFailed` if there are none, or if one cannot be read back.
@@ -51,7 +51,7 @@ def results(buildroot: Path, output: Path) -> tuple[Built, ...]:
             raise BuildFailed("rpmbuild made two packages of one name.", solution="Look for it in RPMS and SRPMS.")
         if not any(not name.endswith(".src.rpm") for name in names):
             raise BuildFailed("rpmbuild ended well but made no package.", solution="Does the spec have %files?")
-        headers = rpmfile.inspect([waiting / name for name in names])
+        headers = readers.inspect([waiting / name for name in names])
         unsound = [header for header in headers if header.problem]
         if unsound:
             raise BuildFailed(f"rpmbuild made a package nobody can read: {unsound[0].path}: {unsound[0].problem}.")
