@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import base64
 import http.client
+import io
 import select
+import socket
 import ssl
+import time
 from collections import deque
 from collections.abc import Mapping
+from typing import Any, cast
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -57,7 +61,7 @@ class Connections:
         connection = self._kept() or self._connect()
         try:
             connection.request("GET", self._target(url), headers={**self._headers, **headers})
-            answer = connection.getresponse()
+            answer = cast("_Response", connection.getresponse())
         except ssl.SSLError as error:  # also a client certificate that is refused
             connection.close()
             raise _tls_failed(error) from error
@@ -106,9 +110,13 @@ class Connections:
 
     def _toward(self, host: str, port: int | None, *, secure: bool) -> http.client.HTTPConnection:
         seconds = min(CONNECT_SECONDS, self._idle_seconds)
+        connection: http.client.HTTPConnection
         if secure:
-            return http.client.HTTPSConnection(host, port, timeout=seconds, context=self._context)
-        return http.client.HTTPConnection(host, port, timeout=seconds)
+            connection = http.client.HTTPSConnection(host, port, timeout=seconds, context=self._context)
+        else:
+            connection = http.client.HTTPConnection(host, port, timeout=seconds)
+        connection.response_class = _Response
+        return connection
 
     def _target(self, url: str) -> str:
         """What the request line names: the path, or to a proxy without tunnel all of the URL."""
@@ -117,11 +125,52 @@ class Connections:
         return path if self._proxy is None or parts.scheme == "https" else f"http://{parts.netloc}{path}"
 
 
+class _Response(http.client.HTTPResponse):
+    """A response whose headers, and whatever is read in one go later, must come within a deadline.
+
+    The timeout of a socket counts from byte to byte; a server may drip for ever.
+    """
+
+    def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
+        super().__init__(sock, *arguments, **options)
+        self.bytes = _Bytes(self.fp.detach(), sock.gettimeout() or CONNECT_SECONDS)
+        self.fp = io.BufferedReader(self.bytes)
+
+
+class _Bytes(io.RawIOBase):
+    """What comes over a connection until a deadline, which `go_on` puts off."""
+
+    def __init__(self, raw: io.RawIOBase, seconds: float) -> None:
+        super().__init__()
+        self._raw = raw
+        self._seconds = seconds
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Let there be so many seconds from now on."""
+        self._deadline = time.monotonic() + self._seconds
+
+    def readable(self) -> bool:
+        """As a reader must say."""
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        """Some bytes; raises TimeoutError after the deadline."""
+        if time.monotonic() > self._deadline:
+            raise TimeoutError(f"timed out: not done in {self._seconds:g} seconds")
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        """Close the socket's file, too."""
+        self._raw.close()
+        super().close()
+
+
 class Answer:
     """What a server answered: its status and headers, and its body, read as it comes."""
 
     def __init__(
-        self, connection: http.client.HTTPConnection, answer: http.client.HTTPResponse,
+        self, connection: http.client.HTTPConnection, answer: _Response,
         unused: deque[http.client.HTTPConnection],
     ) -> None:  # fmt: skip
         self._connection = connection
@@ -134,6 +183,7 @@ class Answer:
     def read(self, size: int) -> bytes:
         """At most so many bytes as soon as there are any; none at the end, which must be where it was promised."""
         try:
+            self._answer.bytes.go_on()
             piece = self._answer.read1(size)
         except BROKEN as error:
             raise WrongAnswerError(_short(error), again=True) from error

@@ -183,11 +183,15 @@ class _Part:
         self._received(len(piece))
 
     def restart(self, url: str | None, validator: str | None = None) -> None:
-        """Throw away what is there; ``validator`` says which version of the file comes now."""
-        self._received(-self.size)
-        self._stream.seek(0)
-        self._stream.truncate()
-        self._digest = hashlib.sha256()
+        """Throw away what is there; ``validator`` says which version of the file comes now.
+
+        A new file is not truncated: ext4 would write it to the disk at once when it is closed.
+        """
+        if self.size:
+            self._received(-self.size)
+            self._stream.seek(0)
+            self._stream.truncate()
+            self._digest = hashlib.sha256()
         self._url, self._validator = url, validator
         self.size, self.resumed = 0, False
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
@@ -27,6 +28,7 @@ class Origin:
         return f"file://{self.directory}" if self.scheme == "file" else f"{self.scheme}://{self.host}:{self.port}"
 
 
+@lru_cache(maxsize=1024)
 def origin_of(url: str) -> Origin:
     """The origin of a URL (for ``file`` the URL is a directory); raises `OriginRefused`."""
     try:

@@ -10,10 +10,10 @@ import email.utils
 import threading
 import time
 from collections.abc import Mapping
-from urllib.parse import urljoin
+from urllib.parse import quote, urljoin
 
 from stages.fetcher.access import Access
-from stages.fetcher.connections import Answer, Connections, WrongAnswerError
+from stages.fetcher.connections import URL_CHARACTERS, Answer, Connections, WrongAnswerError
 from stages.fetcher.origins import Origin, is_allowed, origin_of
 
 REDIRECTS = 5
@@ -55,8 +55,9 @@ class Transport:
         raise WrongAnswerError(f"it redirects more than {REDIRECTS} times")
 
     def _redirected(self, url: str, location: str) -> str:
+        """Where a redirect leads; http.client gives each byte of a header as a character, though servers mean UTF-8."""
         try:
-            found = urljoin(url, location)
+            found = urljoin(url, quote(location.encode("latin-1"), safe=f"{URL_CHARACTERS}#"))
         except ValueError as error:
             raise WrongAnswerError("it redirects to what is no URL") from error
         if not found.startswith(("http://", "https://")) or not is_allowed(found, self._allowed):

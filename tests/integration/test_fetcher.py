@@ -134,6 +134,18 @@ def test_a_redirect_within_the_declared_origins_is_followed(case: Case, tmp_path
     assert case.sound()
 
 
+@WHATEVER
+def test_a_redirect_in_utf8_is_followed(case: Case, tmp_path: Path) -> None:
+    (tmp_path / "prägung.rpm").write_bytes((case.files[0].parent / BAD).read_bytes())
+    with serving(tmp_path) as mirror:
+        case.lock(case.server.url, mirror.url)
+        location = f"{mirror.url}/prägung.rpm".encode().decode("latin-1")  # as http.server sends bytes
+        case.server.faults[BAD] = (f"redirect:{location}",)
+        assert case.room.fetch().code == 0
+        assert mirror.asked == ["/pr%C3%A4gung.rpm"]
+    assert case.sound()
+
+
 @pytest.mark.promise("2.4", "a dead or lying mirror does no harm while another one is right")
 def test_the_third_mirror_helps_where_the_first_is_dead_and_the_second_lies(
     case: Case, files: tuple[Path, ...]

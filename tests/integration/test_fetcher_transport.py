@@ -80,7 +80,14 @@ def test_a_file_that_changed_in_the_middle_is_not_put_together(case: Case) -> No
 
 @SILENT
 @pytest.mark.parametrize(
-    ("fault", "words"), [("hang", "timed out"), ("stall", "timed out"), ("drip", "bytes a second")]
+    ("fault", "words"),
+    [
+        ("hang", "timed out"),
+        ("stall", "timed out"),
+        ("drip", "bytes a second"),
+        ("headers", "timed out"),
+        ("chunks", "timed out"),
+    ],
 )
 def test_a_server_that_gives_nothing_is_given_up(case: Case, fault: str, words: str) -> None:
     case.server.faults[BAD] = (fault,)

@@ -19,6 +19,7 @@ class FaultyServer(http.server.ThreadingHTTPServer):
 
     Faults: ``ok``, ``missing``, ``truncated``, ``short``, ``endless``, ``wrong``, ``reset``, ``slow``,
     ``status:503``, ``busy:1`` (429 with Retry-After), ``redirect:URL``, ``loop``, ``hang``, ``stall``, ``drip``,
+    ``headers`` and ``chunks`` (dripping them without end),
     ``whole`` (no ranges), ``elsewhere`` and ``unwilling`` (wrong answers to a range), ``changed`` (other bytes
     in another version of the file).  ``demand`` is the Authorization header without which nothing is given.
     """
@@ -136,6 +137,22 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(bytes((byte,)))
             self.wfile.flush()
             time.sleep(0.1)
+
+    def _drip(self, start: bytes) -> None:
+        """One byte after the other, none of which ends what the start began."""
+        with contextlib.suppress(OSError):
+            self.wfile.write(start)
+            while True:
+                self.wfile.write(b"x")
+                self.wfile.flush()
+                time.sleep(0.1)
+        self.close_connection = True
+
+    def fault_headers(self, _file: Path, _detail: str) -> None:
+        self._drip(b"HTTP/1.1 200 OK\r\nX-Long: ")
+
+    def fault_chunks(self, _file: Path, _detail: str) -> None:
+        self._drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;")
 
     def fault_missing(self, _file: Path, _detail: str) -> None:
         self._refuse(404)
