@@ -20,6 +20,8 @@ OPTIONS ?=
 TARGET ?= demo-dnf5-x86_64
 OUT ?= build/results
 SCRATCH ?= disk
+# How many test files run at a time; each worker beyond the first takes a rootless user and a GB of disk more.
+WORKERS ?= 2
 export SRPM SPEC SOURCES TARGET OUT SCRATCH
 
 help: ## list these targets
@@ -52,8 +54,8 @@ lint: setup ## check style, types and shell scripts
 	@$(VENV)/mypy --package setup
 	@$(VENV)/shellcheck .ci/run bench/bare.sh
 
-test: images distribution lint ## lint, then the unit, integration and end-to-end tests
-	@$(HOST) $(VENV)/python -m pytest --status=build/status.md
+test: images distribution lint ## lint, then the unit, integration and end-to-end tests, [WORKERS=2] files at a time
+	@$(HOST) $(VENV)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder --status=build/status.md
 
 status: test ## run all tests, and write docs/status.md from what they proved
 	@cp build/status.md docs/status.md

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,54 +12,54 @@ import pytest
 from tests.support import status
 
 TESTS = Path(__file__).parent
-OUTCOMES = pytest.StashKey[dict[str, str]]()
-CLAIMS = pytest.StashKey[list[tuple[str, str, str]]]()
+PROMISE = "promise"
 RANK = {"passed": 0, "skipped": 1, "failed": 2}
 
 
+class Promises:
+    """Notes what every report, from whichever worker, says of the promises of its test; writes it down at the end."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._outcomes: dict[tuple[str, str, str], str] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        for number, text in (value for name, value in report.user_properties if name == PROMISE):
+            claim = (number, text, report.nodeid)
+            found = self._outcomes.get(claim, "passed")
+            self._outcomes[claim] = max(found, report.outcome, key=RANK.__getitem__)
+
+    def pytest_sessionfinish(self) -> None:
+        claims = [
+            status.Claim(item=number, text=text, test=test, outcome=outcome)
+            for (number, text, test), outcome in self._outcomes.items()
+        ]
+        self._path.write_text(status.render(status.items(), claims, status.titles()))
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--status", type=Path, default=None, metavar="FILE", help="write the table of promises to FILE")
+    parser.addoption("--status", default=None, metavar="FILE", help="write the table of promises to FILE")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
         if signal.getsignal(number) == signal.SIG_IGN:  # as below nohup and in a shell's background; it is inherited
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-    config.stash[OUTCOMES] = {}
-    config.stash[CLAIMS] = []
+    if (path := config.getoption("--status")) and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Promises(Path(path)))
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Note every claim, and let a wrong item number fail at once."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let a wrong item number fail at once, and give the reports of each test its promises."""
     numbers = {item.number for item in status.items()}
     for item in items:
         if item.path.is_relative_to(TESTS / "integration"):
             item.add_marker(pytest.mark.integration)
-        for mark in item.iter_markers("promise"):
+        for mark in item.iter_markers(PROMISE):
             number, text = mark.args
             if number not in numbers:
                 raise pytest.UsageError(f"{item.nodeid} claims {number}, which tests/support/promises.toml has not")
-            config.stash[CLAIMS].append((number, text, item.nodeid))
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    report = yield
-    found = item.config.stash[OUTCOMES]
-    found[item.nodeid] = max(found.get(item.nodeid, "passed"), report.outcome, key=RANK.__getitem__)
-    return report
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    path = session.config.getoption("--status")
-    if path is None:
-        return
-    found = session.config.stash[OUTCOMES]
-    claims = [
-        status.Claim(item=number, text=text, test=test, outcome=found.get(test))
-        for number, text, test in session.config.stash[CLAIMS]
-    ]
-    path.write_text(status.render(status.items(), claims, status.titles()))
+            item.user_properties.append((PROMISE, (number, text)))
 
 
 @pytest.fixture(autouse=True)

@@ -8,11 +8,14 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from containers import DEMO, IMAGES, ROOT, Engine, Workspace, host_environment, sample, workspace_at
+from containers import DEMO, IMAGES, ROOT, Engine, Workspace, host_environment, quick_srpm, sample, workspace_at
+
+USER = "hermetic-e2e"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -43,11 +46,21 @@ def _rootless_settings(text: str) -> str:
     return text.replace("[containers]", '[containers]\nnetns = "host"', 1)
 
 
+def _remove_left() -> None:
+    """Remove the users of workers that were killed before they could."""
+    for user in pwd.getpwall():
+        name, _, worker = user.pw_name.rpartition("-")
+        if name == USER and not Path("/proc", worker).exists():
+            shutil.rmtree(user.pw_dir, ignore_errors=True)
+            subprocess.run(["userdel", user.pw_name], check=False, stderr=subprocess.DEVNULL)
+
+
 @pytest.fixture(scope="session")
 def rootless(rootful: Engine) -> Iterator[Engine]:
-    """An ordinary user of this host, made for this session, with the images in a storage of its own."""
-    name = f"hermetic-e2e-{os.getpid()}"
-    home = Path(tempfile.mkdtemp(dir="/var/tmp", prefix="hermetic-e2e-"))
+    """An ordinary user of this host, made for this worker, with the images in a storage of its own."""
+    _remove_left()
+    name = f"{USER}-{os.getpid()}"
+    home = Path(tempfile.mkdtemp(dir="/var/tmp", prefix=f"{USER}-"))
     subprocess.run(["useradd", "--no-create-home", "--home-dir", home, "--shell", "/bin/bash", name], check=True)
     user = pwd.getpwnam(name)
     try:
@@ -81,11 +94,18 @@ def workspace(rootful: Engine, tmp_path: Path) -> Workspace:
     return workspace_at(rootful, tmp_path / "workspace")
 
 
+@pytest.fixture
+def warm(workspace: Workspace, hello: Workspace) -> Workspace:
+    """A workspace for the first target whose cache has the bootstrap and the minimal buildroot already."""
+    workspace.take_cache(hello)
+    return workspace
+
+
 @pytest.fixture(scope="session")
 def hello(rootful: Engine, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """GNU hello, built once for all tests that only look at what came out."""
     made = workspace_at(rootful, tmp_path_factory.mktemp("hello") / "workspace")
-    made.whole(sample("hello"))
+    replace(made, scratch=()).whole(sample("hello"))  # on disk, as the README has it
     return made
 
 
@@ -97,11 +117,21 @@ def built(rootful: Engine, hello: Workspace, tmp_path_factory: pytest.TempPathFa
     def whole(name: str) -> Workspace:
         if name not in made:
             workspace = workspace_at(rootful, tmp_path_factory.mktemp(name) / "workspace")
+            workspace.take_cache(hello)
             workspace.whole(sample(name))
             made[name] = workspace
         return made[name]
 
     return whole
+
+
+@pytest.fixture(scope="session")
+def quick(rootful: Engine, hello: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A source RPM that builds in no time, `QUICK` in the workspace itself, and what came out; only to look at."""
+    made = workspace_at(rootful, tmp_path_factory.mktemp("quick") / "workspace")
+    made.take_cache(hello)
+    made.whole(quick_srpm(made.path))
+    return made
 
 
 @pytest.fixture

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,11 +16,17 @@ from typing import Any
 import pytest
 import rpm_rs
 
+from hermetic_rpm.runner.command import TMPFS_OPTIONS
+from hermetic_rpm.runner.plan import SCRATCH
+
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "build/demo"
 IMAGES = tuple(f"localhost/hermetic-rpm/{stage}" for stage in ("resolver", "fetcher", "builder", "signer"))
+MEMORY = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 SANDBOX = "DAC_OVERRIDE,SETFCAP,SETGID,SETUID,SYS_CHROOT"
 CAPABILITIES = {"resolver": SANDBOX, "fetcher": "DAC_OVERRIDE", "builder": SANDBOX}
+IN_MEMORY = (f"--tmpfs={SCRATCH}:{TMPFS_OPTIONS}",) if MEMORY >= 8 << 30 else ()
+"""Where most tests have the scratch of a stage: a third of the time of a disk, which the runner and the README use."""
 TARGETS = ("demo-dnf5-x86_64", "demo-dnf4-x86_64")
 
 
@@ -62,6 +70,7 @@ class Workspace:
     path: Path
     log: list[str] = field(default_factory=list)
     options: tuple[str, ...] = ()
+    scratch: tuple[str, ...] = IN_MEMORY
     capabilities: dict[str, str] = field(default_factory=lambda: CAPABILITIES)
 
     def stage(
@@ -70,8 +79,8 @@ class Workspace:
         volumes = [part for mount in mounts for part in ("-v", mount)]
         return self.engine.run(
             "podman", "run", "--rm", "--read-only", "--hostname=hermetic-rpm", "--cap-drop=all",
-            f"--cap-add={self.capabilities[stage]}", "--security-opt=no-new-privileges", *self.options, *options,
-            *volumes,
+            f"--cap-add={self.capabilities[stage]}", "--security-opt=no-new-privileges", *self.scratch,
+            *self.options, *options, *volumes,
             f"localhost/hermetic-rpm/{stage}", *arguments,
         )  # fmt: skip
 
@@ -103,6 +112,10 @@ class Workspace:
             assert done.returncode == 0, done.stderr[-4000:]
             self.log.append(done.stderr)
 
+    def take_cache(self, other: Workspace) -> None:
+        """Have in the cache what the cache of another workspace has."""
+        shutil.copytree(other.path / "cache", self.path / "cache", copy_function=os.link, dirs_exist_ok=True)
+
     def result(self, directory: str) -> dict[str, Any]:
         loaded: dict[str, Any] = json.loads((self.path / directory / "result.json").read_text())
         return loaded
@@ -122,6 +135,35 @@ def sample(name: str) -> Path:
     found = sorted((DEMO / "srpms").glob(f"{name}-[0-9]*.src.rpm"))
     assert len(found) == 1, f"{name}: {found}"
     return found[0]
+
+
+QUICK = "quick-1-1.src.rpm"
+QUICK_SPEC = """
+Name: quick
+Version: 1
+Release: 1
+Summary: Builds in no time
+License: MIT
+BuildArch: noarch
+%description
+Quick.
+%install
+install -D -m 0644 /etc/os-release %{buildroot}/usr/share/quick/os-release
+%files
+/usr/share/quick
+%changelog
+* Mon Jun 02 2025 A <a@example.com> - 1-1
+- B
+"""
+
+
+def quick_srpm(directory: Path) -> Path:
+    """The source RPM `QUICK`, made in that directory, for tests in which it does not matter what is built."""
+    with tempfile.TemporaryDirectory() as top:
+        spec = Path(top, "quick.spec")
+        spec.write_text(QUICK_SPEC)
+        subprocess.run(["rpmbuild", "-bs", "--quiet", "--define", f"_topdir {top}", spec], check=True)
+        return Path(shutil.move(Path(top, "SRPMS", QUICK), directory))
 
 
 def unpack_rpm(rpm: Path, destination: Path) -> Path:

@@ -68,17 +68,17 @@ def test_an_unsatisfiable_requirement_is_named(workspace: Workspace, target: str
     refused(workspace, done, errors.UnsatisfiedRequirement, "lock", "provides no-such-package >= 99")
 
 
-def test_a_build_that_fails_shows_the_end_of_its_log_and_keeps_it(workspace: Workspace) -> None:
+def test_a_build_that_fails_shows_the_end_of_its_log_and_keeps_it(warm: Workspace) -> None:
     srpm = sample("demo-fails")
-    assert workspace.resolve(srpm).returncode == 0
-    assert workspace.fetch().returncode == 0
-    done = workspace.build(srpm)
-    refused(workspace, done, errors.BuildFailed, "results", "build.log")
-    log = (workspace.path / "results/build.log").read_text()
+    assert warm.resolve(srpm).returncode == 0
+    assert warm.fetch().returncode == 0
+    done = warm.build(srpm)
+    refused(warm, done, errors.BuildFailed, "results", "build.log")
+    log = (warm.path / "results/build.log").read_text()
     marker = "demo-fails: this build fails on purpose"
     assert marker in log.splitlines()
     assert marker in done.stderr
-    assert marker in "\n".join(workspace.result("results")["error"]["log_tail"])
+    assert marker in "\n".join(warm.result("results")["error"]["log_tail"])
 
 
 @COMPARED
@@ -133,13 +133,13 @@ def test_a_sidecar_of_another_lockfile(hello_copy: Workspace) -> None:
     refused(hello_copy, hello_copy.build(sample("hello")), errors.LockMismatch, "results", "belongs to the lockfile")
 
 
-def test_a_requirement_that_is_not_locked_is_named(workspace: Workspace) -> None:
+def test_a_requirement_that_is_not_locked_is_named(warm: Workspace) -> None:
     """A lock of the minimal buildroot only, for a source RPM that needs more."""
     srpm = sample("demo-oddities-user")
-    for done in (workspace.resolve(sample("hello")), workspace.fetch()):
+    for done in (warm.resolve(sample("hello")), warm.fetch()):
         assert done.returncode == 0, done.stderr[-2000:]
-    done = workspace.build(srpm, "--allow-other-srpm")
-    refused(workspace, done, errors.RequirementNotLocked, "results", "demo-oddities")
+    done = warm.build(srpm, "--allow-other-srpm")
+    refused(warm, done, errors.RequirementNotLocked, "results", "demo-oddities")
 
 
 def test_a_builder_with_a_network_is_refused(hello_copy: Workspace) -> None:
@@ -167,7 +167,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(workspace: Workspace) -> None:
 @SPACE
 @pytest.mark.parametrize(("phase", "size"), [("unpack", "64m"), ("buildroot", "400m")])
 def test_a_full_scratch_is_told_by_the_builder(hello_copy: Workspace, phase: str, size: str) -> None:
-    small = replace(hello_copy, options=(f"--mount=type=tmpfs,destination=/work,tmpfs-size={size}",))
+    small = replace(hello_copy, scratch=(f"--mount=type=tmpfs,destination=/work,tmpfs-size={size}",))
     refused(small, small.build(sample("hello")), errors.DiskFull, "results", "No space left in /work/")
     assert (hello_copy.path / "results/state.log").read_text().splitlines()[-1].endswith(f"Start: {phase}")
 

@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from containers import ROOT, Engine, Workspace, runner, sample
+from containers import QUICK, ROOT, Engine, Workspace, runner
 from hermetic_rpm.files import sha256_of
 
 ACTIONS = pytest.mark.promise("6.4", "action and workflow are valid, and their scripts run")
-SRPM = sample("hello") if (ROOT / "build/demo/stamp").is_file() else Path()
 
 
 def digests(directory: Path) -> dict[str, str]:
@@ -30,19 +29,19 @@ def bash(script: str, cwd: Path, environment: dict[str, str]) -> None:
 
 
 @ACTIONS
-def test_the_scripts_of_the_action_build_hello(rootful: Engine, hello: Workspace, tmp_path: Path) -> None:
+def test_the_scripts_of_the_action_build(rootful: Engine, quick: Workspace, tmp_path: Path) -> None:
     """All but the one that is `make images`, which `make test` has run."""
     steps = YAML(typ="safe").load(ROOT / "action.yml")["runs"]["steps"]
     scripts = {step["name"]: step["run"] for step in steps if "run" in step}
-    shutil.copy(SRPM, tmp_path)
-    given = {"SRPM": SRPM.name, "TARGET": "demo-dnf5-x86_64", "TARGETS": "", "WORKSPACE": "w", "OUTPUT": "results"}
+    shutil.copy(quick.path / QUICK, tmp_path)
+    given = {"SRPM": QUICK, "TARGET": "demo-dnf5-x86_64", "TARGETS": "", "WORKSPACE": "w", "OUTPUT": "results"}
     environment = {
         **rootful.environment, **given, "GITHUB_ACTION_PATH": str(ROOT),
         "GITHUB_OUTPUT": str(tmp_path / "output"), "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
     }  # fmt: skip
     for name in ("Build", "Summarise"):
         bash(scripts[name], tmp_path, environment)
-    assert digests(tmp_path / "results") == digests(hello.path / "results")
+    assert digests(tmp_path / "results") == digests(quick.path / "results")
     lines = (tmp_path / "output").read_text().splitlines()
     assert lines[0].startswith("rpms<<")
     rpms = lines[1 : lines.index(lines[0].removeprefix("rpms<<"))]
@@ -55,15 +54,15 @@ def test_the_scripts_of_the_action_build_hello(rootful: Engine, hello: Workspace
 
 
 @ACTIONS
-def test_the_scripts_of_the_workflow_build_hello(rootful: Engine, hello: Workspace, tmp_path: Path) -> None:
+def test_the_scripts_of_the_workflow_build(rootful: Engine, quick: Workspace, tmp_path: Path) -> None:
     checkout = tmp_path / "a checkout"
     (checkout / "build").mkdir(parents=True)
     shutil.copytree(ROOT / "targets", checkout / "targets")
     shutil.copy(ROOT / "pipeline.yaml", checkout)
-    shutil.copy(SRPM, checkout)
+    shutil.copy(quick.path / QUICK, checkout)
     (checkout / "build/demo").symlink_to((ROOT / "build/demo").resolve())
     done = runner(
-        "export", "github", "-p", f"srpm={SRPM.name}", "--allow-tags", "--output", "made",
+        "export", "github", "-p", f"srpm={QUICK}", "--allow-tags", "--output", "made",
         environment={**rootful.environment, "PYTHONPATH": str(ROOT)}, cwd=checkout,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -75,7 +74,7 @@ def test_the_scripts_of_the_workflow_build_hello(rootful: Engine, hello: Workspa
                 if "env" in step else {}  # fmt: skip
             values = {key: inputs[name]["default"] for key, name in names.items()}
             bash(step["run"], checkout, {**rootful.environment, **values})
-    assert digests(checkout / "build/workspace/results") == digests(hello.path / "results")
+    assert digests(checkout / "build/workspace/results") == digests(quick.path / "results")
 
 
 @pytest.fixture
@@ -91,15 +90,14 @@ def played(rootful: Engine, tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.promise("6.3", "Pods run by `podman kube play`")
-def test_the_pods_build_hello_as_the_runner_does(
-    rootful: Engine, hello: Workspace, played: Path, tmp_path: Path
-) -> None:
+def test_the_pods_build_as_podman_run_does(rootful: Engine, quick: Workspace, played: Path, tmp_path: Path) -> None:
     if shutil.which("catatonit") is None:
         pytest.skip("catatonit is not installed: run `make setup`")
     name = f"h{tmp_path.name.replace('_', '-')}"[:30].rstrip("-")
     done = runner(
-        "export", "kubernetes", "-p", f"srpm={SRPM}", "-p", f"workspace={tmp_path}/workspace", "--allow-tags",
-        "--kind=Pod", "--host-path", f"--name={name}", "--output", played, environment=rootful.environment,
+        "export", "kubernetes", "-p", f"srpm={quick.path / QUICK}", "-p", f"workspace={tmp_path}/workspace",
+        "--allow-tags", "--kind=Pod", "--host-path", f"--name={name}", "--output", played,
+        environment=rootful.environment,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     for number, stage in enumerate(("resolver", "fetcher", "builder"), start=1):
@@ -111,4 +109,4 @@ def test_the_pods_build_hello_as_the_runner_does(
         container = f"{name}-{stage}-{stage}"
         status = rootful.run("podman", "wait", container, check=True).stdout.strip()
         assert status == "0", rootful.run("podman", "logs", container).stderr
-    assert digests(tmp_path / "workspace/results") == digests(hello.path / "results")
+    assert digests(tmp_path / "workspace/results") == digests(quick.path / "results")

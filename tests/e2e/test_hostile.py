@@ -132,7 +132,7 @@ def test_a_build_that_kills_whoever_would_end_it_is_ended_in_time(minimal: Works
 
 def test_a_build_that_fills_the_disk_is_told_so(minimal: Workspace, attack) -> None:
     """The disk is a small tmpfs of the container's own."""
-    small = replace(minimal, options=("--mount=type=tmpfs,destination=/work,tmpfs-size=1g",))
+    small = replace(minimal, scratch=("--mount=type=tmpfs,destination=/work,tmpfs-size=1g",))
     done = small.build(attack(build="dd if=/dev/zero of=filled bs=1M"))
     assert done.returncode == errors.DiskFull.exit_code, done.stderr[-3000:]
     assert "No space left in /work/" in done.stderr

@@ -242,6 +242,6 @@ def test_a_package_that_does_not_end_is_ended(bare: Workspace, tmp_path: Path, a
 
 
 def test_a_package_that_fills_the_disk(bare: Workspace, tmp_path: Path) -> None:
-    small = replace(bare, options=("--mount=type=tmpfs,destination=/work,tmpfs-size=1g",))
+    small = replace(bare, scratch=("--mount=type=tmpfs,destination=/work,tmpfs-size=1g",))
     script = "dd if=/dev/zero of=/filled bs=1M; exit 1"
     assert error_of(spoilt(small, tmp_path, "fills-the-disk", script)) == "DiskFull"

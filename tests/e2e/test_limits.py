@@ -48,7 +48,7 @@ def build(hello_copy: Workspace, tmp_path: Path) -> Callable[..., tuple[subproce
         command = ["rpmbuild", "-bs", "--quiet", "--define", f"_topdir {tmp_path}/top", tmp_path / "greedy.spec"]
         subprocess.run(command, check=True)
         engine = replace(hello_copy.engine, home=tmp_path)  # conmon leaves a file "oom" where podman was called
-        workspace = Workspace(engine=engine, path=hello_copy.path, options=options)
+        workspace = Workspace(engine=engine, path=hello_copy.path, options=options, scratch=())
         return workspace.build(tmp_path / "top/SRPMS/greedy-1-1.src.rpm", *arguments), workspace
 
     return run

@@ -138,7 +138,7 @@ def test_four_capabilities_are_enough_where_all_directories_are_ones_own(
     made = workspace_at(engine, place)
     (place / "scratch").mkdir()
     hostile_packages.give(engine, place)
-    few = replace(without_capability(made, "DAC_OVERRIDE"), options=("-v", f"{place}/scratch:/work"))
+    few = replace(without_capability(made, "DAC_OVERRIDE"), scratch=("-v", f"{place}/scratch:/work"))
     srpm = sample("demo-oddities-user")
     for done in (few.resolve(srpm, target), few.resolve(srpm, target), made.fetch(), few.build(srpm)):
         assert done.returncode == 0, done.stderr[-4000:]

@@ -183,6 +183,26 @@ def test_elsewhere_is_another_place_to_package_code(
     assert all(name.startswith(f"{SEEN}/") for name in names)
 
 
+@pytest.mark.promise("2.2", "the sample source RPMs build: C with autotools, C++ with CMake, Python, every oddity")
+@pytest.mark.parametrize("name", ["tinyxml2", "python-markupsafe", "demo-oddities-user"])
+def test_the_samples_build(built: Callable[[str], Workspace], name: str) -> None:
+    assert any(not path.name.endswith(".src.rpm") for path in built(name).rpms())
+
+
+@pytest.mark.promise("2.4", "the same inputs give the same RPMs, bit for bit, also on a second machine's workspace")
+@pytest.mark.parametrize("name", ["hello", "demo-dynamic"])  # with a changelog and without
+def test_a_second_build_gives_the_same_bytes(
+    workspace: Workspace, built: Callable[[str], Workspace], name: str
+) -> None:
+    first_time, again = built(name), workspace
+    again.whole(sample(name))
+    for directory, pattern in (("lock", "buildroot_lock*.json"), ("results", "*.rpm")):
+        first = {path.name: path.read_bytes() for path in (first_time.path / directory).glob(pattern)}
+        second = {path.name: path.read_bytes() for path in (again.path / directory).glob(pattern)}
+        assert first.keys() == second.keys()
+        assert [name for name in first if first[name] != second[name]] == []
+
+
 @REPRODUCE
 def test_a_sample_is_reproduced_as_the_how_to_says(rootful: Engine, hello: Workspace, tmp_path: Path) -> None:
     here = with_runner(rootful, tmp_path)

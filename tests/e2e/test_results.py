@@ -17,10 +17,11 @@ from cyclonedx.validation.json import JsonStrictValidator
 from spdx_tools.spdx.parser.parse_anything import parse_file
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
-from containers import DEMO, ROOT, Engine, Workspace, commands, runner, sample, with_runner
+from containers import DEMO, QUICK, ROOT, Engine, Workspace, commands, runner, sample, with_runner
 from hermetic_rpm import errors, rpmdiff, rpmfile
 from hermetic_rpm.files import sha256_of
 from hermetic_rpm.lock.offline import CYCLONEDX, SPDX
+from tests.support import storage
 
 HOW_TO = "sign-and-publish.md"
 PASSPHRASE = "a passphrase with 'quotes' and %{macros}"
@@ -53,24 +54,19 @@ def test_the_bills_of_materials_are_valid_and_name_what_is_there(hello: Workspac
 
 
 @pytest.fixture(scope="module")
-def dnf(
-    rootful: Engine, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+def dnf(rootful: Engine) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
     """The demo's dnf5 in podman with a storage of its own, on a directory that is /repo."""
-    place = tmp_path_factory.mktemp("podman")  # podman wants a short path
-    podman = ("podman", "--root", str(place / "root"), "--runroot", str(place / "run"))
-    found = rootful.run(*podman, "pull", "--quiet", f"oci:{DEMO}/images/dnf5:latest", check=True)
-    image = found.stdout.split()[-1]
+    with storage.own_podman(rootful.environment) as podman:
+        found = rootful.run(*podman, "pull", "--quiet", f"oci:{DEMO}/images/dnf5:latest", check=True)
+        image = found.stdout.split()[-1]
 
-    def run(repository: Path, *words: str) -> subprocess.CompletedProcess[str]:
-        return rootful.run(
-            *podman, "run", "--rm", "--network=none", "-v", f"{repository}:/repo:ro", "-v", f"{DEMO}:/distribution:ro",
-            image, "sh", "-euc", *words,
-        )  # fmt: skip
+        def run(repository: Path, *words: str) -> subprocess.CompletedProcess[str]:
+            return rootful.run(
+                *podman, "run", "--rm", "--network=none", "-v", f"{repository}:/repo:ro",
+                "-v", f"{DEMO}:/distribution:ro", image, "sh", "-euc", *words,
+            )  # fmt: skip
 
-    yield run
-    rootful.run(*podman, "rmi", "--all", "--force")
-    subprocess.run(("umount", place / "root/overlay"), check=False, capture_output=True)
+        yield run
 
 
 INSTALL = """
@@ -256,10 +252,10 @@ def test_a_key_that_cannot_sign_is_told(
 
 @RESULTS
 @RECORDED
-def test_a_run_makes_a_repository_and_records_its_images(rootful: Engine, tmp_path: Path) -> None:
+def test_a_run_makes_a_repository_and_records_its_images(rootful: Engine, quick: Workspace, tmp_path: Path) -> None:
     here = with_runner(rootful, tmp_path / "here")
     (here.home / "srpms").mkdir(parents=True)
-    shutil.copy(sample("hello"), here.home / "srpms")
+    srpm = Path(shutil.copy(quick.path / QUICK, here.home / "srpms" / sample("hello").name))
     for name in ("pipeline.yaml", "targets", "build/demo"):
         (here.home / name).parent.mkdir(exist_ok=True)
         (here.home / name).symlink_to(ROOT / name)
@@ -278,7 +274,7 @@ def test_a_run_makes_a_repository_and_records_its_images(rootful: Engine, tmp_pa
         for stage, place in left.items()
     }
 
-    again = ("reproduce", results, "--srpm", sample("hello"))
+    again = ("reproduce", results, "--srpm", srpm)
     done = runner(*again, environment=rootful.environment)
     assert done.returncode == 0, done.stderr
     assert "builder image" not in done.stderr

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +18,19 @@ from pathlib import Path
 
 import pytest
 
-from containers import DEMO, ROOT, TARGETS, Engine, commands, rpm_query, sample, with_runner
+from containers import (
+    DEMO,
+    IN_MEMORY,
+    QUICK,
+    ROOT,
+    TARGETS,
+    Engine,
+    commands,
+    quick_srpm,
+    rpm_query,
+    sample,
+    with_runner,
+)
 from hermetic_rpm import errors
 from hermetic_rpm.files import sha256_of
 
@@ -49,8 +62,9 @@ class Project:
         return self.path / "build/workspace"
 
     def command(self, *words: str) -> list[str]:
-        srpm = () if "-p" in words else ("-p", f"srpm={sample('hello')}")
-        return [*self.engine.prefix, self.python, "-m", "hermetic_rpm.runner", "run", *srpm, *words]
+        srpm = () if "-p" in words else ("-p", f"srpm={self.srpm()}")
+        scratch = ("-p", "scratch=memory") if IN_MEMORY else ()
+        return [*self.engine.prefix, self.python, "-m", "hermetic_rpm.runner", "run", *srpm, *scratch, *words]
 
     def run(self, *words: str, status: int = 0) -> Ran:
         began, before = datetime.now(UTC), self.results()
@@ -85,8 +99,16 @@ class Project:
     def podman(self, *words: str) -> str:
         return self.engine.run("podman", *words, check=True).stdout.strip()
 
+    def containers(self, stage: str, *options: str) -> str:
+        """The ids of the containers of a stage that run."""
+        mine = f"--filter=label=hermetic-rpm.output={self.workspace / STAGES[stage]}"
+        return self.podman("ps", "--quiet", *options, mine)
+
+    def srpm(self) -> Path:
+        return self.path / QUICK
+
     def rpm(self) -> Path:
-        return next((self.workspace / "results").glob("hello-2*.x86_64.rpm"))
+        return self.workspace / "results/quick-1-1.noarch.rpm"
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -97,6 +119,7 @@ def project(engine: Engine, path: Path, python: str = sys.executable) -> Project
     shutil.copytree(ROOT / "targets", path / "targets")
     shutil.copytree(DEMO, path / "build/demo", ignore=shutil.ignore_patterns("srpms"))
     shutil.copy(ROOT / "pipeline.yaml", path)
+    quick_srpm(path)
     places = {"PYTHONPATH": f"{ROOT}:{sysconfig.get_path('purelib')}", "XDG_STATE_HOME": str(path / "state")}
     for one in (path, *path.rglob("*")):
         os.chown(one, engine.home.stat().st_uid, engine.home.stat().st_gid)
@@ -231,19 +254,19 @@ def test_locked_takes_the_lock_that_is_there_or_refuses(shared: Project) -> None
     assert shared.started(began) == set()
     refused = errors.NotLocked.exit_code
     other = shared.run("--locked", "-p", f"srpm={sample('tinyxml2')}", status=refused)
-    assert "is of hello-" in other.done.stderr
-    target = shared.run("--locked", "-p", f"srpm={sample('hello')}", "-p", f"target={TARGETS[1]}", status=refused)
+    assert "is of quick-1-1" in other.done.stderr
+    target = shared.run("--locked", "-p", f"srpm={shared.srpm()}", "-p", f"target={TARGETS[1]}", status=refused)
     assert f"not for {TARGETS[1]}" in target.done.stderr
     assert "other options" in shared.run("--locked", "--with", "x", status=refused).done.stderr
     assert "no lockfile" in shared.run(
-        "--locked", "-p", f"srpm={sample('hello')}", "-p", f"workspace={shared.path}/empty", status=refused
+        "--locked", "-p", f"srpm={shared.srpm()}", "-p", f"workspace={shared.path}/empty", status=refused
     ).done.stderr  # fmt: skip
 
 
 @PROMISE
 def test_the_commands_of_the_how_to(shared: Project) -> None:
     here = with_runner(shared.engine, shared.path)
-    shutil.copy(sample("hello"), shared.path / "hello.src.rpm")
+    shutil.copy(shared.srpm(), shared.path / "hello.src.rpm")
     again = here.run("bash", "-euc", commands("run-again.md", "again"), check=True)
     assert again.stderr.count("unchanged, skipped (") >= len(STAGES)
     began = shared.results()
@@ -255,42 +278,35 @@ def test_the_commands_of_the_how_to(shared: Project) -> None:
 @PROMISE
 def test_another_source_rpm_makes_every_stage_run(shared: Project) -> None:
     again = next((shared.workspace / "results").glob("*.src.rpm"))
-    srpm = shared.path / again.name
-    shutil.copy(again, srpm)
-    assert sha256_of(srpm) != sha256_of(sample("hello"))
+    srpm = Path(shutil.copy(again, shared.path / "again.src.rpm"))
+    assert sha256_of(srpm) != sha256_of(shared.srpm())
     assert shared.run("-p", f"srpm={srpm}").stages == tuple(STAGES)
-    assert rpm_query(shared.rpm(), "%{name}") == "hello"
+    assert rpm_query(shared.rpm(), "%{name}") == "quick"
 
 
 @pytest.mark.promise("6.1", "a run that was cut off, by SIGKILL too, continues where it was")
 def test_a_run_that_was_killed_continues_where_it_was(rootful: Engine, tmp_path: Path) -> None:
-    made = project(rootful, tmp_path)
-    kill_while(made, "resolver starts")
-    kill_while(made, "builder starts")
-    assert made.podman("ps", "--quiet", f"--filter=label=hermetic-rpm.output={made.workspace}/results") != ""
-    ran = made.run()
+    made, hello = project(rootful, tmp_path), ("-p", f"srpm={sample('hello')}")  # its build takes a while
+    kill_while(made, "resolver", *hello)
+    kill_while(made, "builder", *hello)
+    assert made.containers("builder") != ""
+    ran = made.run(*hello)
     assert (ran.stages, ran.skipped) == (("builder",), ("resolver", "fetcher"))
-    for name in STAGES.values():
-        left = made.podman("ps", "--all", "--quiet", f"--filter=label=hermetic-rpm.output={made.workspace}/{name}")
-        assert left == ""
-    assert made.run().skipped == tuple(STAGES)
+    assert [made.containers(stage, "--all") for stage in STAGES] == [""] * 3
+    assert made.run(*hello).skipped == tuple(STAGES)
 
 
-def kill_while(made: Project, words: str) -> None:
-    """Kill a run a second after it said this, and podman's service, which nobody else would end."""
-    (made.path / "tmp").mkdir()
-    environment = {**made.engine.environment, "TMPDIR": str(made.path / "tmp")}
-    with subprocess.Popen(
-        made.command(), env=environment, cwd=made.path, text=True, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
-    ) as process:
-        assert process.stderr is not None
-        assert any(words in line for line in process.stderr)
-        time.sleep(1)
-        process.kill()
-        process.wait()
-        assert process.returncode == -signal.SIGKILL
-    for service in subprocess.run(
-        ["pgrep", "-f", f"podman system service .*{made.path}/tmp"], check=True, text=True, stdout=subprocess.PIPE
-    ).stdout.split():
+def kill_while(made: Project, stage: str, *words: str) -> None:
+    """Kill a run while this stage is at work, and podman's service, which nobody else would end."""
+    with tempfile.TemporaryDirectory(prefix="hr-") as temporary:  # short enough for a socket
+        environment = {**made.engine.environment, "TMPDIR": temporary}
+        with subprocess.Popen(
+            made.command(*words), env=environment, cwd=made.path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as process:
+            while not made.containers(stage) and process.poll() is None:
+                time.sleep(0.1)
+            process.kill()
+            process.wait()
+            assert process.returncode == -signal.SIGKILL
+        service = made.engine.run("pgrep", "-f", f"podman system service .*{temporary}", check=True).stdout
         os.kill(int(service), signal.SIGTERM)
-    shutil.rmtree(made.path / "tmp")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hermetic_rpm.image.manifest import Image
-from tests.support import fetching, images
+from tests.support import fetching, images, storage
 from tests.support.fetching import Case, Room
 from tests.support.server import serving
 
@@ -53,15 +53,12 @@ def case(tmp_path: Path, files: tuple[Path, ...], tiny: Image, tiny_layout: Path
 
 
 @pytest.fixture(scope="session")
-def own_podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ...]]:
+def own_podman() -> Iterator[tuple[str, ...]]:
     """podman with a storage of its own, gone at the end."""
-    place = tmp_path_factory.mktemp("podman")
-    podman = ("podman", "--root", str(place / "root"), "--runroot", str(place / "run"))
     if os.geteuid() != 0 or shutil.which("podman") is None:
         pytest.skip("needs podman and root")
-    yield podman
-    subprocess.run((*podman, "rmi", "--all", "--force"), check=False, capture_output=True)
-    subprocess.run(("umount", place / "root/overlay"), check=False, capture_output=True)
+    with storage.own_podman() as podman:
+        yield podman
 
 
 @pytest.fixture(scope="session")
