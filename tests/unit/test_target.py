@@ -169,10 +169,8 @@ REFUSED = pytest.mark.promise("3.1", "what a target says and the resolver does n
     ("text", "found"),
     [
         (GOOD, ()),
-        (
-            FULL,
-            ("module_streams", "client_certificate (os)", "proxy (os)"),
-        ),
+        (FULL, ()),
+        (FULL.replace("proxy: http:", "proxy: socks5:"), ("proxy other than http://HOST:PORT (os)",)),
         (GOOD.replace("dnf5", "yum3"), ("package_manager yum3",)),
         (
             GOOD[: GOOD.index("repositories:")] + "repositories: []\nbuildroot: []\n",
@@ -188,9 +186,9 @@ def test_what_the_resolver_does_not_do_yet_is_named(text: str, found: tuple[str,
 def test_a_target_that_is_not_supported_is_refused() -> None:
     require(target())
     with pytest.raises(
-        TargetUnsupported, match=r"not supported yet by the resolver: module_streams, client_certificate \(os\)"
+        TargetUnsupported, match=r"not supported yet by the resolver: proxy other than http://HOST:PORT \(os\)"
     ):
-        require(target(FULL))
+        require(target(FULL.replace("proxy: http:", "proxy: socks5:")))
 
 
 def test_what_is_unwise_is_warned_of_with_its_place() -> None:
