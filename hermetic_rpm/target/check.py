@@ -22,6 +22,7 @@ def mistakes(document: Document) -> Iterator[str]:
     """What makes a document that conforms to the schema no target, with its places."""
     if _unsafe(document.data.get("proxy", "")):
         yield located(document, ("proxy",), UNSAFE)
+    yield from _module_mistakes(document)
     seen: set[str] = set()
     for place, entry in _repositories(document):
         name = entry["id"]
@@ -37,6 +38,16 @@ def mistakes(document: Document) -> Iterator[str]:
         for where, address in _addresses(place, entry):
             if _unsafe(address):
                 yield located(document, where, UNSAFE)
+
+
+def _module_mistakes(document: Document) -> Iterator[str]:
+    chosen: set[str] = set()
+    for key in ("disabled_modules", "module_streams"):
+        for index, text in enumerate(document.data.get(key, ())):
+            name = text.partition(":")[0]
+            if name in chosen:
+                yield located(document, (key, index), f"of the module {name} something else is said already")
+            chosen.add(name)
 
 
 def warnings(document: Document) -> Iterator[str]:

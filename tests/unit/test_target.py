@@ -139,6 +139,7 @@ def test_a_target_may_say_all_that_a_dnf_configuration_says() -> None:
         ("http://proxy.", "http://me:secret@proxy.", "demo.yaml:12:5: repositories[0].proxy: this is an address with"),
         ("repo=os", "repo=$releasever", "demo.yaml:9:5: repositories[0].metalink: this is an address with a variable"),
         ("nodejs:18", "nodejs", "demo.yaml:18:18: module_streams[0]: "),
+        ('"nodejs:18"', '"a:1", "a:2"', "demo.yaml:18:25: module_streams[1]: of the module a something else is said"),
         ("mirrorlist: https://a.example.com/", "mirrorlist: https://[::1/", "repositories[0].mirrorlist: this is an "),
     ],
 )
