@@ -105,7 +105,7 @@ def outdated(
     *, exit_code: bool,
 ) -> None:  # fmt: skip
     """Ask the lock's repositories what they would give today, and whether they still give what is locked."""
-    _load(lockfile)
+    lock_outdated.require(_load(lockfile))
     found_pipeline = pipeline.load(path)
     found = lock_outdated.asked(found_pipeline, lock_outdated.plan(found_pipeline, _lockfile_of(lockfile), assignments))
     if style == JSON:

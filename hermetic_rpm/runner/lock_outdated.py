@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hermetic_rpm.errors import PipelineInvalid, StageFailed
+from hermetic_rpm.errors import ChecksumsMissing, PipelineInvalid, StageFailed
+from hermetic_rpm.lock.model import Lock
 from hermetic_rpm.progress import printable
 from hermetic_rpm.runner import parameters, table
 from hermetic_rpm.runner.ask import ask
@@ -51,6 +52,12 @@ class Outdated:
 
     def __bool__(self) -> bool:
         return bool(self.newer or self.gone or self.silent)
+
+
+def require(lock: Lock) -> None:
+    """Raise `ChecksumsMissing` for a lock that does not say what repositories there are."""
+    if lock.sidecar is None:
+        raise ChecksumsMissing("The lock has no sidecar, so that it does not say what repositories there are.")
 
 
 def plan(pipeline: Pipeline, lockfile: Path, assignments: tuple[str, ...]) -> StagePlan:

@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +35,7 @@ from stages.fetcher.transport import OK, RANGE_REFUSED, Transport
 INDEX = "repodata/repomd.xml"
 MAX_INDEX_BYTES = 4 << 20
 MAX_PRIMARY_BYTES = 512 << 20
+READ_SECONDS = 600
 MAX_ADDRESSES = 10
 """So many addresses of a file are asked."""
 
@@ -87,6 +89,8 @@ class Servers:
             if answer.status == OK:
                 text = answer.headers.get("content-length", "")
                 return int(text) if text.isdecimal() else None
+            for _ in range(2):  # to its end, so that the connection serves again
+                answer.read(1)
             found = CONTENT_RANGE.fullmatch(answer.headers.get("content-range", ""))
             return int(found[2]) if found is not None and found[2] != "*" else None
 
@@ -97,9 +101,12 @@ class Servers:
         if url.startswith("file://"):
             content += _local_bytes(url, limit + 1)
         else:
+            end = time.monotonic() + READ_SECONDS
             with contextlib.closing(self._open(url, {})) as answer:
                 while len(content) <= limit and (piece := answer.read(PIECE_BYTES)):
                     content += piece
+                    if time.monotonic() > end:
+                        raise WrongAnswerError(f"it is not complete after {READ_SECONDS} seconds")
         if len(content) > limit:
             raise WrongAnswerError(f"it is larger than {limit} bytes")
         return bytes(content)
