@@ -118,7 +118,8 @@ def host_of(address: str) -> str:
     try:
         parts = urlsplit(address)
         if parts.hostname and not parts.path.strip("/"):
-            return f"{parts.hostname}:{parts.port or PORT}"
+            host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+            return f"{host}:{parts.port or PORT}"
     except ValueError:
         pass
     raise AccessInvalid(f"{address.removeprefix('http://')!r} is no proxy.", solution="Write HOST or HOST:PORT.")

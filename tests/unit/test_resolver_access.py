@@ -86,6 +86,15 @@ def test_what_is_no_proxy(tmp_path: Path, host: str) -> None:
         access.read(Given(proxy_logins=((host, tmp_path / "login"),)), target())
 
 
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [("http://P.example.com", "p.example.com:80"), ("http://10.0.0.1:3128/", "10.0.0.1:3128"),
+     ("http://[::1]:3128", "[::1]:3128")],
+)  # fmt: skip
+def test_the_host_of_a_proxy(address: str, host: str) -> None:
+    assert access.host_of(address) == host
+
+
 def test_what_was_read_is_not_shown(tmp_path: Path) -> None:
     (tmp_path / "login").write_text("me:w:o rd\n")
     found = access.read(Given(proxy_logins=(("P.example.com:3128", tmp_path / "login"),)), target())
