@@ -191,6 +191,6 @@ def summary(found: Outdated) -> str:
     told = (
         (len(found.newer), "of {} packages are to be had newer"),
         (len(found.gone), "can no longer be downloaded"),
-        (len(found.silent), "repositories cannot be asked"),
+        (len(found.silent), "of the repositories cannot be asked"),
     )
     return f"{'; '.join(f'{count} {what}' for count, what in told if count)}.".format(found.count)

@@ -38,7 +38,7 @@ def test_a_lock_whose_repositories_are_gone(hello: Workspace, tmp_path: Path) ->
     count = len(json.loads((hello.path / "lock/buildroot_lock.json").read_text())["buildroot"]["rpms"])
     code, text = asked("--exit-code")
     assert code == 1
-    assert text.endswith(f"\n{count} can no longer be downloaded; 1 repositories cannot be asked.\n")
+    assert text.endswith(f"\n{count} can no longer be downloaded; 1 of the repositories cannot be asked.\n")
     code, text = asked("--format=json")
     assert code == 0
     found = json.loads(text)

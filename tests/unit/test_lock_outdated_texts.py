@@ -26,7 +26,7 @@ def test_text() -> None:
     assert "  bash-5-1.x86_64\n    https://a.example.com/bash.rpm: HTTP 404" in text
     assert "\x1b" not in text
     assert text.endswith(
-        "1 of 3 packages are to be had newer; 1 can no longer be downloaded; 1 repositories cannot be asked."
+        "1 of 3 packages are to be had newer; 1 can no longer be downloaded; 1 of the repositories cannot be asked."
     )
 
 
