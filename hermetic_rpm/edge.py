@@ -74,6 +74,20 @@ class LockedInput(click.ParamType[Input]):
         return Input(name=name, directory=Path(directory))
 
 
+class Pair(click.ParamType[tuple[str, str]]):
+    """``LEFT=RIGHT``, cut at the first equals sign; both sides must be there."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        """Split one value."""
+        left, _, right = str(value).partition("=")
+        if not left or not right:
+            self.fail(f"{value!r} is not {self.name}", param, ctx)
+        return left, right
+
+
 class Date(click.ParamType[datetime]):
     """A date or a moment in ISO 8601; UTC where it says no offset."""
 

@@ -124,6 +124,22 @@ class MockConfigUnusable(HermeticError):
     default_solution = "Look at what the configuration sets at the place named above; Mock reads it in the same way."
 
 
+class ModuleUnknown(HermeticError):
+    """No repository of the target has a module, or a stream of it, that the target chooses."""
+
+    exit_code = 107
+    default_solution = (
+        "Correct module_streams or disabled_modules of the target: `dnf module list` shows what there is."
+    )
+
+
+class CertificateMissing(HermeticError):
+    """A repository of the target is read with a client certificate that was not given."""
+
+    exit_code = 106
+    default_solution = "Name certificate and key: --client-certificate NAME=CERTIFICATE,KEY."
+
+
 # -- resolving ----------------------------------------------------------------------------
 
 
@@ -287,7 +303,7 @@ class OriginRefused(HermeticError):
 
 
 class AccessInvalid(HermeticError):
-    """A file that should let the fetcher into a server (certificate, token, passwords) is not what it must be."""
+    """A file that should let a stage into a server (certificate, token, passwords) is not what it must be."""
 
     exit_code = 54
     default_solution = "Mount the file into the container, readable, and name it there."

@@ -20,6 +20,7 @@ from hermetic_rpm.lock.model import (
     LockedSrpm,
     Lockfile,
     MetadataFile,
+    ModuleStreams,
     RepositorySource,
     RequirementEdges,
     RpmSource,
@@ -67,11 +68,19 @@ def documents(
         srpm=srpm,
         target=TargetIdentity(name=target.name, sha256=target.sha256),
         image=ImageSource(
-            reference=target.image_reference, locations=target.image_locations, manifest=image.manifest,
-            config=image.config, layers=image.layers,
+            reference=target.image_reference,
+            locations=target.image_locations,
+            manifest=image.manifest,
+            config=image.config,
+            layers=image.layers,
         ),
         repositories=tuple(
-            RepositorySource(id=repository.id, base_urls=repository.baseurl, gpgcheck=repository.gpgcheck)
+            RepositorySource(
+                id=repository.id,
+                base_urls=repository.baseurl,
+                gpgcheck=repository.gpgcheck,
+                client_certificate=repository.client_certificate,
+            )
             for repository in target.every_repository
         ),
         keys=tuple(KeyFile(path=f"{sidecar.KEYS_DIRECTORY}/{key.name}", sha256=key.sha256) for key in keys),
@@ -89,7 +98,8 @@ def documents(
             for row, origin in bootstrap_packages
         ),
         build_options=build_options,
-    )  # fmt: skip
+        modules=ModuleStreams(enabled=target.module_streams, disabled=target.disabled_modules),
+    )
     return lock_bytes, sidecar.render(beside)
 
 

@@ -201,6 +201,8 @@ def _sidecar_settings(sidecar: Sidecar) -> Iterator[tuple[str, str]]:
     for repository in sidecar.repositories:
         yield f"repositories[{repository.id}].base_urls", ", ".join(repository.base_urls)
         yield f"repositories[{repository.id}].gpgcheck", "true" if repository.gpgcheck else "false"
+        if repository.client_certificate is not None:
+            yield f"repositories[{repository.id}].client_certificate", repository.client_certificate
     for package in sidecar.bootstrap_packages:
         yield f"bootstrap_packages[{package.rpm.nevra}]", f"sha256:{package.source.sha256}"
     for file in sidecar.metadata:
@@ -211,6 +213,8 @@ def _sidecar_settings(sidecar: Sidecar) -> Iterator[tuple[str, str]]:
     yield from ((f"build_options.without[{name}]", name) for name in given.without)
     yield from ((f"build_options.define[{name}]", value) for name, _, value in (d.partition(" ") for d in given.define))
     yield from ((f"build_options.requires[{wanted}]", wanted) for wanted in given.requires)
+    yield from ((f"modules.enabled[{stream}]", stream) for stream in sidecar.modules.enabled)
+    yield from ((f"modules.disabled[{name}]", name) for name in sidecar.modules.disabled)
     yield from ((f"requirements.static[{wanted}]", wanted) for wanted in sidecar.static_requirements)
     yield from ((f"requirements.dynamic[{wanted}]", wanted) for wanted in sidecar.dynamic_requirements)
 

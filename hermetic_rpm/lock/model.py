@@ -84,11 +84,15 @@ class ImageSource:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RepositorySource:
-    """A package repository: base URLs in order of preference, and whether it must be signed."""
+    """A package repository: base URLs in order of preference, and whether it must be signed.
+
+    ``client_certificate`` is the name of the certificate with which it is read, or None.
+    """
 
     id: str
     base_urls: tuple[str, ...]
     gpgcheck: bool
+    client_certificate: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -177,6 +181,17 @@ class BuildOptions:
 
 NO_OPTIONS = BuildOptions()
 
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModuleStreams:
+    """What the target chose of modules: streams enabled (``NAME:STREAM``), and modules disabled; each sorted."""
+
+    enabled: tuple[str, ...] = ()
+    disabled: tuple[str, ...] = ()
+
+
+NO_MODULES = ModuleStreams()
+
 Rows = tuple[int, ...]
 """Indexes into the lockfile's rows, ascending."""
 
@@ -225,6 +240,7 @@ class Sidecar:
     sources: tuple[SourceRpm, ...] | None = None
     bootstrap_packages: tuple[BootstrapPackage, ...] = ()
     build_options: BuildOptions = NO_OPTIONS
+    modules: ModuleStreams = NO_MODULES
 
     def repository(self, repository_id: str) -> RepositorySource:
         """The repository of that id; KeyError if there is none (validation holds that there is)."""

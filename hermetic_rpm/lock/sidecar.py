@@ -20,6 +20,7 @@ from hermetic_rpm.lock.model import (
     LockedRpm,
     LockedSrpm,
     MetadataFile,
+    ModuleStreams,
     RepositorySource,
     RequirementEdges,
     Rows,
@@ -31,11 +32,11 @@ from hermetic_rpm.lock.model import (
 
 SIDECAR_NAME = "buildroot_lock.sources.json"
 KEYS_DIRECTORY = "keys"
-SCHEMA_VERSION = "1.3.0"
+SCHEMA_VERSION = "1.4.0"
 """What is written.
 
-Read too are 1.2.0, which had neither packages of the bootstrap nor build options, 1.1.0, which had no metadata and
-sources either, and 1.0.0, which had no edges.
+Read too are 1.3.0, which named neither certificates nor module streams, 1.2.0, which had no packages of the bootstrap
+and no build options either, 1.1.0, which had no metadata and sources either, and 1.0.0, which had no edges.
 """
 
 BOOTSTRAP = "bootstrap_packages"
@@ -57,7 +58,7 @@ def render(sidecar: Sidecar) -> bytes:
             "layers": [_blob_document(layer) for layer in image.layers],
         },
         "repositories": [
-            {"id": repository.id, "base_urls": list(repository.base_urls), "gpgcheck": repository.gpgcheck}
+            _repository_document(repository)
             for repository in sidecar.repositories
         ],
         "keys": [{"path": key.path, "sha256": key.sha256} for key in sidecar.keys],
@@ -66,6 +67,7 @@ def render(sidecar: Sidecar) -> bytes:
         "metadata": [dataclasses.asdict(file) for file in sidecar.metadata],
         **({} if sidecar.sources is None else {"sources": [dataclasses.asdict(entry) for entry in sidecar.sources]}),
         **_options_document(sidecar.build_options),
+        **_modules_document(sidecar.modules),
         "requirements": {
             "static": list(sidecar.static_requirements),
             "dynamic": list(sidecar.dynamic_requirements),
@@ -73,6 +75,14 @@ def render(sidecar: Sidecar) -> bytes:
         },
     }  # fmt: skip
     return canonical_json(document).encode()
+
+
+def _repository_document(repository: RepositorySource) -> dict[str, Any]:
+    name = repository.client_certificate
+    return {
+        "id": repository.id, "base_urls": list(repository.base_urls), "gpgcheck": repository.gpgcheck,
+        **({} if name is None else {"client_certificate": name}),
+    }  # fmt: skip
 
 
 def _bootstrap_document(packages: tuple[BootstrapPackage, ...]) -> dict[str, Any]:
@@ -87,6 +97,13 @@ def _options_document(found: BuildOptions) -> dict[str, dict[str, list[str]]]:
     given = {"with": found.with_, "without": found.without, "define": found.define, "requires": found.requires}
     recorded = {name: list(values) for name, values in given.items() if values}
     return {"build_options": recorded} if recorded else {}
+
+
+def _modules_document(found: ModuleStreams) -> dict[str, dict[str, list[str]]]:
+    """The field ``modules``, which is there only where the target chose something."""
+    chosen = {"enabled": found.enabled, "disabled": found.disabled}
+    recorded = {name: list(values) for name, values in chosen.items() if values}
+    return {"modules": recorded} if recorded else {}
 
 
 def _blob_document(blob: Blob) -> dict[str, str | int]:
@@ -111,7 +128,12 @@ def parse(content: bytes, name: str = SIDECAR_NAME) -> Sidecar:
     data: Any = checked(parse_json(content, name, LockInvalid), "sidecar", LockInvalid)
     image = data["image"]
     repositories = tuple(
-        RepositorySource(id=entry["id"], base_urls=tuple(entry["base_urls"]), gpgcheck=entry["gpgcheck"])
+        RepositorySource(
+            id=entry["id"],
+            base_urls=tuple(entry["base_urls"]),
+            gpgcheck=entry["gpgcheck"],
+            client_certificate=entry.get("client_certificate"),
+        )
         for entry in data["repositories"]
     )
     if found := (*_unknown_repositories(data), *inner_problems(data)):
@@ -137,6 +159,7 @@ def parse(content: bytes, name: str = SIDECAR_NAME) -> Sidecar:
         sources=tuple(SourceRpm(**entry) for entry in data["sources"]) if "sources" in data else None,
         bootstrap_packages=_bootstrap_packages(data, {entry.id: entry.base_urls[0] for entry in repositories}),
         build_options=_options(data),
+        modules=ModuleStreams(**{name: tuple(values) for name, values in data.get("modules", {}).items()}),
     )
 
 

@@ -15,7 +15,7 @@ from hermetic_rpm.inputs import Input
 from hermetic_rpm.lock.model import BuildOptions
 from hermetic_rpm.lock.options import command_line
 from hermetic_rpm.progress import JSON, Progress
-from hermetic_rpm.runner import command, execute, keep, memory, parameters, selection
+from hermetic_rpm.runner import command, execute, keep, memory, mock_target, parameters, selection
 from hermetic_rpm.runner.attest_cli import attest_command
 from hermetic_rpm.runner.cache_cli import cache
 from hermetic_rpm.runner.common_options import pipeline_option
@@ -64,6 +64,7 @@ cli.add_command(completion_command)
 
 @cli.command()
 @_planned
+@mock_target.options
 @click.option(
     "--keep-failed",
     type=click.Path(path_type=Path),
@@ -79,7 +80,7 @@ cli.add_command(completion_command)
 def run(
     voice: Progress, /, path: Path, assignments: tuple[str, ...], keep_failed: Path | None, force: bool, locked: bool,
     first: str | None, last: str | None, given: tuple[Input, ...], expect: tuple[tuple[str, str], ...],
-    log_format: str, **options: tuple[str, ...],
+    log_format: str, mock_config: str | None, mock_config_dir: Path, **options: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Run the pipeline; the paths of the RPMs come on stdout, everything else on stderr.
 
@@ -89,6 +90,8 @@ def run(
     pipeline = load(path)
     # Whatever the user reads, the runner has to understand it.
     wanted = build_options(**options)
+    if mock_config is not None:
+        assignments += mock_target.assignments(pipeline, mock_config, mock_config_dir, assignments, voice)
     plan = selection.between(_plan(pipeline, assignments, JSON, wanted), first, last)
     plan = selection.locked(plan, wanted) if locked else plan
     plan = with_inputs(plan, hashed(given, dict(expect)))

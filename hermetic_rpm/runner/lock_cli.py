@@ -15,7 +15,8 @@ from hermetic_rpm.lock.check import check
 from hermetic_rpm.lock.lockfile import LOCKFILE_NAME
 from hermetic_rpm.lock.model import Lock
 from hermetic_rpm.progress import Progress
-from hermetic_rpm.runner import hermeto, lock_diff, lock_import, lock_show, lock_why
+from hermetic_rpm.runner import hermeto, lock_diff, lock_import, lock_outdated, lock_show, lock_why, pipeline
+from hermetic_rpm.runner.common_options import pipeline_option
 from hermetic_rpm.runner.target_names import listed
 
 TEXT, MARKDOWN, JSON = "text", "markdown", "json"
@@ -87,6 +88,32 @@ def why(path: Path, package: str, style: str) -> None:
     found = _load(path)
     answers = lock_why.answers(found, package)
     _print(lock_why.document(found, answers) if style == JSON else lock_why.text(found, answers))
+
+
+@lock.command()
+@click.argument("lockfile", metavar="LOCKFILE", type=click.Path(path_type=Path))
+@_format(TEXT, MARKDOWN, JSON)
+@click.option("--exit-code", is_flag=True, help="Exit with status 1 if anything is outdated, gone or cannot be asked.")
+@click.option(
+    "-p", "--parameter", "assignments", multiple=True, metavar="NAME=VALUE",
+    help="A parameter of the pipeline file that its fetcher uses.",
+)  # fmt: skip
+@pipeline_option("The pipeline file, whose fetcher asks, with its options and mounts.")
+@click.pass_context
+def outdated(
+    context: click.Context, lockfile: Path, style: str, assignments: tuple[str, ...], path: Path,
+    *, exit_code: bool,
+) -> None:  # fmt: skip
+    """Ask the lock's repositories what they would give today, and whether they still give what is locked."""
+    lock_outdated.require(_load(lockfile))
+    found_pipeline = pipeline.load(path)
+    found = lock_outdated.asked(found_pipeline, lock_outdated.plan(found_pipeline, _lockfile_of(lockfile), assignments))
+    if style == JSON:
+        _print(lock_outdated.document(found))
+    else:
+        _print((lock_outdated.markdown if style == MARKDOWN else lock_outdated.text)(found))
+    if exit_code and found:
+        context.exit(1)
 
 
 @lock.command("export")

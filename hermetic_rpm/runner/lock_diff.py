@@ -77,10 +77,11 @@ def markdown(found: Difference, before: Lock, after: Lock) -> Iterator[str]:
         yield "| name | arch | before | after |"
         yield "|---|---|---|---|"
         for row in rows:
-            yield f"| {' | '.join(_code(value) for value in (row.name, row.arch, row.before, row.after))} |"
+            yield f"| {' | '.join(code(value) for value in (row.name, row.arch, row.before, row.after))} |"
 
 
-def _code(value: str) -> str:
+def code(value: str) -> str:
+    """A text as code of Markdown, where it means nothing else."""
     return f"`{printable(_cut(value)).translate(_SPECIAL)}`" if value.strip() else ""
 
 

@@ -130,8 +130,7 @@ def import_command(
     answers = target_import.evaluated(pipeline.load(path), directory, known)
     made, refused = target_import.targets(answers, place)
     for found in made:
-        for line in found.left_out:
-            voice.say(f"{found.name}: not taken over: {line}")
+        target_import.tell(found, voice)
         if output is None:
             click.echo(found.content, nl=False)
         else:

@@ -14,6 +14,7 @@ from typing import Any
 
 from hermetic_rpm import near
 from hermetic_rpm.errors import MockConfigUnusable, StageFailed
+from hermetic_rpm.progress import Progress
 from hermetic_rpm.runner.ask import ask
 from hermetic_rpm.runner.interrupt import listening
 from hermetic_rpm.runner.pipeline import NO_NETWORK, RESOLVER, Pipeline
@@ -83,6 +84,22 @@ def targets(answers: Iterator[dict[str, Any]], place: str) -> tuple[tuple[Import
         except MockConfigUnusable as error:
             refused.append(error.reason)
     return tuple(made), tuple(refused)
+
+
+def made(pipeline: Pipeline, directory: Path, name: str, voice: Progress) -> bytes:
+    """The target (YAML) of one configuration; raises `MockConfigUnusable`."""
+    if name == ALL:
+        raise MockConfigUnusable("A run is for one target, and `all` is no name of a configuration.")
+    (answer,) = evaluated(pipeline, directory, known(directory, (name,)))
+    found = _target(answer, "")
+    tell(found, voice)
+    return found.content
+
+
+def tell(found: Imported, voice: Progress) -> None:
+    """Say what of a configuration its target does not say."""
+    for line in found.left_out:
+        voice.say(f"{found.name}: not taken over: {line}")
 
 
 def _target(answer: dict[str, Any], place: str) -> Imported:

@@ -13,11 +13,16 @@ ADDRESSES = ("baseurl", "mirrorlist", "metalink", "gpgkey", "proxy")
 SOURCES = ("baseurl", "mirrorlist", "metalink")
 """Where packages come from; a repository names one of these at least."""
 
+UNSAFE = "this is an address with a variable or a password in it: addresses are recorded in the lock"
+
 Place = tuple[str | int, ...]
 
 
 def mistakes(document: Document) -> Iterator[str]:
     """What makes a document that conforms to the schema no target, with its places."""
+    if _unsafe(document.data.get("proxy", "")):
+        yield located(document, ("proxy",), UNSAFE)
+    yield from _module_mistakes(document)
     seen: set[str] = set()
     for place, entry in _repositories(document):
         name = entry["id"]
@@ -32,8 +37,17 @@ def mistakes(document: Document) -> Iterator[str]:
                 yield located(document, (*place, key), text)
         for where, address in _addresses(place, entry):
             if _unsafe(address):
-                text = "this is an address with a variable or a password in it: addresses are recorded in the lock"
-                yield located(document, where, text)
+                yield located(document, where, UNSAFE)
+
+
+def _module_mistakes(document: Document) -> Iterator[str]:
+    chosen: set[str] = set()
+    for key in ("disabled_modules", "module_streams"):
+        for index, text in enumerate(document.data.get(key, ())):
+            name = text.partition(":")[0]
+            if name in chosen:
+                yield located(document, (key, index), f"of the module {name} something else is said already")
+            chosen.add(name)
 
 
 def warnings(document: Document) -> Iterator[str]:

@@ -43,6 +43,10 @@ SUBSCRIPTION = "redhat-subscription"
 """The certificate's name where the configuration says that a subscription of Red Hat is needed."""
 
 
+ACTIONS = ("enable", "disable", "install", "reset")
+INSTALLED = ": the stream is enabled, but no profile of it installed"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Imported:
     """A target document (YAML), and what of the configuration it does not say."""
@@ -89,7 +93,7 @@ def _document(name: str, options: Mapping[str, Any], place: str, left_out: list[
         },
         "package_manager": manager,
         "options": _main_options(main, manager),
-        "module_streams": _module_streams(options, left_out),
+        **_modules(options, left_out),
         "module_platform_id": main.options.get("module_platform_id"),
         "repositories": [_repository(section, main, values, certificate) for section in enabled],
         "buildroot": _buildroot(options),
@@ -97,7 +101,16 @@ def _document(name: str, options: Mapping[str, Any], place: str, left_out: list[
         "releasever": releasever,
         "macros": _macros(options["macros"]),
     }
-    optional = ("description", "options", "module_streams", "module_platform_id", "dist", "releasever", "macros")
+    optional = (
+        "description",
+        "options",
+        "module_streams",
+        "disabled_modules",
+        "module_platform_id",
+        "dist",
+        "releasever",
+        "macros",
+    )
     return {key: value for key, value in document.items() if value or key not in optional}
 
 
@@ -127,14 +140,29 @@ def _main_options(main: Section, manager: str) -> dict[str, bool | int]:
     return found
 
 
-def _module_streams(options: Mapping[str, Any], left_out: list[str]) -> list[str]:
+def _modules(options: Mapping[str, Any], left_out: list[str]) -> dict[str, list[str]]:
+    """The streams in the end: each command changes what those before it chose of a module."""
     commands = [
         *(("enable", streams) for streams in options["module_enable"]),
         *(("install", streams) for streams in options["module_install"]),
         *((action, streams) for action, streams in options["module_setup_commands"]),
     ]
-    left_out += [f"module {action} {streams}" for action, streams in commands if action != "enable"]
-    return [stream.strip() for action, streams in commands if action == "enable" for stream in streams.split(",")]
+    chosen: dict[str, str | None] = {}
+    for action, streams in commands:
+        for spec in re.findall(r"[^\s,]+", streams or ""):
+            name, _, stream = spec.partition("/")[0].partition(":")
+            if action == "disable":
+                chosen[name] = None
+            elif action == "reset":
+                chosen.pop(name, None)
+            elif stream and action in {"enable", "install"}:
+                chosen[name] = stream
+            if action == "install" or (action == "enable" and not stream) or action not in ACTIONS:
+                left_out.append(f"module {action} {spec}{INSTALLED if action == 'install' and stream else ''}")
+    return {
+        "module_streams": [f"{name}:{stream}" for name, stream in chosen.items() if stream is not None],
+        "disabled_modules": [name for name, stream in chosen.items() if stream is None],
+    }
 
 
 def _repository(

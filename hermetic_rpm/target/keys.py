@@ -7,9 +7,11 @@ import http.client
 import re
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+from urllib.request import OpenerDirector
 
 from hermetic_rpm.errors import RepositoryUnavailable
 from hermetic_rpm.target.model import Repository, Target
@@ -43,15 +45,24 @@ def key_name(repository: Repository, index: int) -> str:
     return re.sub(r"[^A-Za-z0-9._+-]", "_", f"{repository.id}-{index + 1}.asc")
 
 
-def collect(target: Target, distribution_keys: Path = Path(DISTRIBUTION_KEYS)) -> tuple[Key, ...]:
+def _plain(_repository: Repository) -> OpenerDirector:
+    return urllib.request.build_opener()
+
+
+def collect(
+    target: Target,
+    distribution_keys: Path = Path(DISTRIBUTION_KEYS),
+    opener: Callable[[Repository], OpenerDirector] = _plain,
+) -> tuple[Key, ...]:
     """Every key that the target names, sorted by name; raises `RepositoryUnavailable`.
 
-    Keys below `DISTRIBUTION_KEYS` are read from the directory ``distribution_keys`` instead.
+    Keys below `DISTRIBUTION_KEYS` are read from the directory ``distribution_keys`` instead;
+    ``opener`` says how the addresses of a repository are reached.
     """
     return tuple(
         sorted(
             (
-                Key(name=key_name(repository, index), content=_read(url, distribution_keys))
+                Key(name=key_name(repository, index), content=_read(url, distribution_keys, opener(repository)))
                 for repository in target.every_repository
                 for index, url in enumerate(repository.gpgkey)
             ),
@@ -60,13 +71,13 @@ def collect(target: Target, distribution_keys: Path = Path(DISTRIBUTION_KEYS)) -
     )
 
 
-def _read(url: str, distribution_keys: Path) -> bytes:
+def _read(url: str, distribution_keys: Path, opener: OpenerDirector) -> bytes:
     try:
         if url.startswith("file://"):
             content = _path(unquote(urlsplit(url).path), distribution_keys).read_bytes()
         else:
             # The schema lets only http, https, ftp and file pass.
-            with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
+            with opener.open(url, timeout=TIMEOUT_SECONDS) as answer:
                 content = answer.read(MAX_KEY_BYTES + 1)
     except (OSError, urllib.error.URLError, http.client.HTTPException) as error:
         solution = KEYS_ELSEWHERE if f"{DISTRIBUTION_KEYS}/" in url else None

@@ -80,20 +80,21 @@ def target(document: Document, name: str) -> Target:
         image_ready=image.get("ready"),
         package_manager=data["package_manager"],
         options=_options(data),
-        module_streams=tuple(data.get("module_streams", ())),
-        repositories=tuple(_repository(entry) for entry in data["repositories"]),
+        module_streams=tuple(sorted(data.get("module_streams", ()))),
+        disabled_modules=tuple(sorted(data.get("disabled_modules", ()))),
+        repositories=tuple(_repository(entry, data) for entry in data["repositories"]),
         buildroot=tuple(data["buildroot"]),
         dist=data.get("dist", ""),
         releasever=data.get("releasever"),
         module_platform_id=data.get("module_platform_id"),
         macros=tuple(sorted(macros.items())),
-        source_repositories=tuple(_repository(entry) for entry in data.get("source_repositories", ())),
+        source_repositories=tuple(_repository(entry, data) for entry in data.get("source_repositories", ())),
         description=data.get("description", ""),
         origin=_origin(data.get("origin")),
     )
 
 
-def _repository(entry: dict[str, Any]) -> Repository:
+def _repository(entry: dict[str, Any], data: dict[str, Any]) -> Repository:
     return Repository(
         id=entry["id"],
         name=entry.get("name", entry["id"]),
@@ -104,7 +105,7 @@ def _repository(entry: dict[str, Any]) -> Repository:
         repo_gpgcheck=entry.get("repo_gpgcheck", False),
         gpgkey=tuple(entry.get("gpgkey", ())),
         client_certificate=entry.get("client_certificate"),
-        proxy=entry.get("proxy"),
+        proxy=entry.get("proxy", data.get("proxy")),
         priority=entry.get("priority"),
         cost=entry.get("cost"),
         exclude=tuple(entry.get("exclude", ())),

@@ -45,6 +45,7 @@ class Target:
 
     ``source_repositories`` hold the source RPMs of the packages; nothing is installed from them.
     ``image_ready`` is what the target says of its image, or None; ``options`` are those for all repositories.
+    ``module_streams`` (``NAME:STREAM``) are enabled, ``disabled_modules`` disabled; both sorted.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Target:
     image_ready: bool | None = None
     options: tuple[Option, ...] = ()
     module_streams: tuple[str, ...] = ()
+    disabled_modules: tuple[str, ...] = ()
 
     @property
     def every_repository(self) -> tuple[Repository, ...]:

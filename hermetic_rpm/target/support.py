@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from hermetic_rpm.errors import TargetUnsupported
 from hermetic_rpm.target.model import Repository, Target
 
-NOT_YET = ("client_certificate", "proxy")
-"""What no repository may have yet."""
+PROXIES = "http://"
+"""What a proxy's address begins with: the only kind through which all requests of the resolver can go."""
 
 
 def unsupported(target: Target) -> tuple[str, ...]:
@@ -29,12 +29,9 @@ def _unsupported(target: Target) -> Iterator[str]:
         yield "no repositories"
     if not target.buildroot:
         yield "no packages in buildroot"
-    if target.module_streams:
-        yield "module_streams"
-    for key in NOT_YET:
-        if names := [repository.id for repository in target.every_repository if _has(repository, key)]:
-            yield f"{key} ({', '.join(names)})"
+    if names := [repository.id for repository in target.every_repository if _other_proxy(repository)]:
+        yield f"proxy other than {PROXIES}HOST:PORT ({', '.join(names)})"
 
 
-def _has(repository: Repository, key: str) -> bool:
-    return getattr(repository, key) is not None
+def _other_proxy(repository: Repository) -> bool:
+    return repository.proxy is not None and not repository.proxy.startswith(PROXIES)

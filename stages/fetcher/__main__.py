@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import Any
 import click
 
 from hermetic_rpm import edge
+from hermetic_rpm.errors import HermeticError
+from hermetic_rpm.progress import Progress
+from stages.fetcher import outdated
 from stages.fetcher.access import Given
 from stages.fetcher.download import Patience
 from stages.fetcher.fetch import Request, fetch
@@ -20,21 +24,7 @@ FILE = click.Path(path_type=Path)
 URL = re.compile(r"(https?://|file:///|docker://)[!-~]+")
 
 
-class Pair(click.ParamType[tuple[str, str]]):
-    """``LEFT=RIGHT``, cut at the first equals sign; both sides must be there."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        """Split one value."""
-        left, _, right = str(value).partition("=")
-        if not left or not right:
-            self.fail(f"{value!r} is not {self.name}", param, ctx)
-        return left, right
-
-
-class Mirror(Pair):
+class Mirror(edge.Pair):
     """``OLD=NEW``, two URL prefixes."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
@@ -95,9 +85,13 @@ def _several(name: str, kind: click.ParamType[Any], text: str, *, metavar: str |
 @_several("key", FILE, "An OpenPGP key that must have signed the packages of a lock without sidecar.", metavar="FILE")
 @click.option("--ca-bundle", type=FILE, help="Certificates (PEM) to trust instead of the system's.")
 @_several(
-    "client-certificate", Pair("HOST=CERTIFICATE[,KEY]"), "A client certificate (PEM) for a host (HOST or HOST:PORT)."
+    "client-certificate",
+    edge.Pair("HOST=CERTIFICATE[,KEY]"),
+    "A client certificate (PEM) for a host (HOST or HOST:PORT).",
 )
-@_several("bearer-token", Pair("HOST=FILE"), "A file with a token for a host; http://HOST to send it in the clear.")
+@_several(
+    "bearer-token", edge.Pair("HOST=FILE"), "A file with a token for a host; http://HOST to send it in the clear."
+)
 @click.option("--netrc", type=FILE, help="A netrc file with passwords, sent to its machines over TLS only.")
 @click.option("--registry-auth", type=FILE, help="Logins for registries, as `podman login --authfile` writes them.")
 @click.option("--jobs", type=click.IntRange(1, 64), default=10, show_default=True, help="Downloads at a time.")
@@ -121,24 +115,47 @@ def _several(name: str, kind: click.ParamType[Any], text: str, *, metavar: str |
     help="A policy file that the lock must keep before anything is fetched; its origins may be asked, too.",
 )
 @click.option("--lock-date", type=edge.Date(), help="When the lock was made, for the policy (ISO 8601).")
+@click.option(
+    "--outdated",
+    "only_ask",
+    is_flag=True,
+    help="Fetch nothing: print what the repositories would give today and what nobody gives any more, as JSON.",
+)
 @edge.common_options
 def main(
     lockfile: Path, output: Path, cache: Path | None, sources: Path | None, log_format: str,
     expect: tuple[tuple[str, str], ...], policy: Path | None, lock_date: datetime | None,
-    jobs: int, retries: int, timeout: float, **more: Any,
+    jobs: int, retries: int, timeout: float, only_ask: bool, **more: Any,
 ) -> None:  # fmt: skip
     """Download exactly what a lockfile names into a verified offline repository."""
+    alternatives = Alternatives(
+        rewrites=tuple(Rewrite(old=old, new=new) for old, new in more["mirror"]),
+        templates=more["fallback"],
+        directories=tuple(directory.absolute() for directory in more["from"]),
+    )
+    if only_ask:
+        question = outdated.Request(
+            lockfile=lockfile, allow_origins=more["allow_origin"], alternatives=alternatives, access=_given(more),
+            workers=jobs, idle_seconds=timeout,
+        )  # fmt: skip
+        _say_outdated(question, log_format)
+        return
     request = Request(
         lockfile=lockfile, output=output, cache=cache, sources=sources, policy=policy, lock_date=lock_date,
         expected=dict(expect), workers=jobs, patience=Patience(rounds=retries + 1, idle_seconds=timeout),
         allow_origins=more["allow_origin"], keys=more["key"], access=_given(more),
-        alternatives=Alternatives(
-            rewrites=tuple(Rewrite(old=old, new=new) for old, new in more["mirror"]),
-            templates=more["fallback"],
-            directories=tuple(directory.absolute() for directory in more["from"]),
-        ),
+        alternatives=alternatives,
     )  # fmt: skip
     edge.run("fetcher", output, log_format, lambda progress, report: fetch(request, progress, report))
+
+
+def _say_outdated(question: outdated.Request, log_format: str) -> None:
+    progress = Progress(stage="fetcher", log_format=log_format)
+    try:
+        click.echo(outdated.line(question, progress))
+    except HermeticError as error:
+        edge.show(progress, error)
+        sys.exit(error.exit_code)
 
 
 def _given(options: dict[str, Any]) -> Given:

@@ -6,10 +6,12 @@ They are hostile input: time, memory and what may come out of a compressed file 
 from __future__ import annotations
 
 import json
+import re
 import resource
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from xml.etree import ElementTree
 
 MEMORY_BYTES = 2 << 30
@@ -17,6 +19,10 @@ OPEN_BYTES = 64 << 20
 """What one file may hold when it is no longer compressed, and all of a kind when they are merged."""
 
 CPU_SECONDS = 120
+DOCUMENT = re.compile(rb"^---.*?(?=^---|\Z)", re.MULTILINE | re.DOTALL)
+DEFAULTS = re.compile(rb"^document: *[\"']?modulemd-defaults[\"']? *$", re.MULTILINE)
+MODULE = re.compile(rb"^ +module: *[\"']?([A-Za-z0-9._+-]+)[\"']? *$", re.MULTILINE)
+DEFAULT = b"---\ndocument: modulemd-defaults\nversion: 1\ndata:\n  module: %s\n  stream: %s\n...\n"
 LISTS = frozenset({"packagelist", "grouplist", "optionlist"})
 
 
@@ -58,13 +64,24 @@ def _key(element: ElementTree.Element) -> tuple[str, ...]:
     return (element.tag, *(f"{key}={value}" for key, value in sorted(element.items())))
 
 
-def merge_modules(texts: Iterable[bytes]) -> bytes:
-    """One stream of YAML documents of several."""
-    stripped = (text.strip() for text in texts)
-    return b"".join(text + (b"\n" if text.endswith(b"\n...") else b"\n...\n") for text in stripped if text)
+def merge_modules(texts: Iterable[bytes], chosen: Mapping[str, str | None] = MappingProxyType({})) -> bytes:
+    """One stream of YAML documents of several, in which the ``chosen`` stream of a module is its default one.
+
+    Who installs from it (Mock does) gets what was locked; None is for a module that was disabled.
+    """
+    stripped = (DOCUMENT.sub(lambda found: _kept(found[0], chosen), text).strip() for text in texts)
+    merged = b"".join(text + (b"\n" if text.endswith(b"\n...") else b"\n...\n") for text in stripped if text)
+    streams = ((name, stream) for name, stream in sorted(chosen.items()) if stream is not None)
+    return merged + b"".join(DEFAULT % (name.encode(), json.dumps(stream).encode()) for name, stream in streams)
 
 
-MERGE = {"group": merge_comps, "modules": merge_modules}
+def _kept(document: bytes, chosen: Mapping[str, str | None]) -> bytes:
+    """A document, but nothing for the defaults of a module of which another stream was chosen.
+
+    What libmodulemd writes has this form; parsing YAML of this size takes minutes.
+    """
+    module = MODULE.search(document) if DEFAULTS.search(document) else None
+    return b"" if module is not None and module[1].decode() in chosen else document
 
 
 def _opened(path: str) -> bytes:
@@ -79,14 +96,16 @@ def _opened(path: str) -> bytes:
 
 
 def main() -> None:
-    """Answer the request on standard input: for each kind the file to write and those to merge."""
+    """Answer the request on standard input: for each kind the file to write those to merge, and the chosen streams."""
     request = json.load(sys.stdin)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     resource.setrlimit(resource.RLIMIT_FSIZE, (OPEN_BYTES, OPEN_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    for kind, (destination, paths) in request.items():
-        Path(destination).write_bytes(MERGE[kind](map(_opened, paths)))
+    for kind, (destination, paths) in request["merge"].items():
+        opened = map(_opened, paths)
+        merged = merge_comps(opened) if kind == "group" else merge_modules(opened, request["streams"])
+        Path(destination).write_bytes(merged)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from hermetic_rpm import process, repodata
 from hermetic_rpm.errors import CommandFailed
 from hermetic_rpm.files import writing_errors
-from hermetic_rpm.lock.model import Lock, MetadataFile
+from hermetic_rpm.lock.model import NO_MODULES, Lock, MetadataFile
 from hermetic_rpm.lock.offline import METADATA_KINDS, read_repodata
 from stages.fetcher.gather import File, gather
 from stages.fetcher.packages import Supply
@@ -48,7 +48,7 @@ def describe(supply: Supply, alternatives: Alternatives, output: Path) -> None:
         present = {waiting / one.name: file for file, one in zip(files, wanted, strict=True) if one not in failed}
         names = tuple(sorted(package.file_name for package in lock.packages))
         identity = _identity(lock, tuple(present.values()))
-        repodata.write(output, names, identity=identity, more=_merge(present, waiting))
+        repodata.write(output, names, identity=identity, more=_merge(present, waiting, _streams(lock)))
     finally:
         shutil.rmtree(waiting, ignore_errors=True)
 
@@ -59,8 +59,16 @@ def _identity(lock: Lock, files: tuple[MetadataFile, ...]) -> str:
         (package.file_name, package.rpm.sigmd5 if package.source is None else package.source.sha256)
         for package in lock.packages
     ]
-    rows = json.dumps((sorted(packages), [(file.kind, file.sha256) for file in files]))
+    streams = [sorted(chosen.items())] if (chosen := _streams(lock)) else []
+    rows = json.dumps((sorted(packages), [(file.kind, file.sha256) for file in files], *streams))
     return f"hermetic-rpm:{hashlib.sha256(rows.encode()).hexdigest()}"
+
+
+def _streams(lock: Lock) -> dict[str, str | None]:
+    """The stream that the target chose of each module, None where it disabled it."""
+    modules = NO_MODULES if lock.sidecar is None else lock.sidecar.modules
+    enabled = dict(stream.split(":", 1) for stream in modules.enabled)
+    return {**dict.fromkeys(modules.disabled), **enabled}
 
 
 def label(file: MetadataFile) -> str:
@@ -79,13 +87,14 @@ def _wanted(lock: Lock, number: int, file: MetadataFile, alternatives: Alternati
     )  # fmt: skip
 
 
-def _merge(files: Mapping[Path, MetadataFile], waiting: Path) -> dict[str, Path]:
+def _merge(files: Mapping[Path, MetadataFile], waiting: Path, streams: Mapping[str, str | None]) -> dict[str, Path]:
     """The merged file of each kind that there is."""
     kinds = {kind: [str(path) for path, file in files.items() if file.kind == kind] for kind in METADATA_KINDS}
     merged = {kind: waiting / METADATA_KINDS[kind] for kind, paths in kinds.items() if paths}
     if not merged:
         return {}
-    done = process.run_worker(WORKER, {kind: (str(path), kinds[kind]) for kind, path in merged.items()})
+    merge = {kind: (str(path), kinds[kind]) for kind, path in merged.items()}
+    done = process.run_worker(WORKER, {"merge": merge, "streams": streams})
     if done.returncode != 0:
         reached = done.stdout.splitlines()[-1:]
         names = [label(file) for path, file in files.items() if not reached or str(path) in reached]

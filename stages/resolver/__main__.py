@@ -14,6 +14,7 @@ from hermetic_rpm.preflight import command as preflight
 from hermetic_rpm.progress import Progress
 from hermetic_rpm.target.keys import DISTRIBUTION_KEYS
 from stages.resolver import offers as offers_now
+from stages.resolver.access import Given
 from stages.resolver.resolve import Request, resolve
 
 MOCK_CONFIG = "--mock-config"
@@ -78,6 +79,17 @@ MOCK_CONFIG = "--mock-config"
     help="Seconds that the spec's code, or a transaction of packages, may take each time.",
 )
 @click.option(
+    "--ca-bundle", type=click.Path(path_type=Path), help="Certificates (PEM) to trust instead of the system's."
+)
+@click.option(
+    "--client-certificate", "client_certificates", type=edge.Pair("NAME=CERTIFICATE[,KEY]"), multiple=True,
+    help="The client certificate (PEM) that the target calls NAME.",
+)  # fmt: skip
+@click.option(
+    "--proxy-login", "proxy_logins", type=edge.Pair("HOST=FILE"), multiple=True,
+    help="A file with USER:PASSWORD for a proxy (HOST or HOST:PORT) that the target names.",
+)  # fmt: skip
+@click.option(
     "--offers",
     is_flag=True,
     help="Resolve nothing: print what image, repositories and keys are now, as `offers` in result.json has it.",
@@ -88,7 +100,8 @@ MOCK_CONFIG = "--mock-config"
 def command(
     srpm: Path | None, spec: Path | None, sources: Path | None, with_: tuple[str, ...], without: tuple[str, ...],
     define: tuple[str, ...], requires: tuple[str, ...], target: str, targets: Path, keys: Path, output: Path,
-    cache: Path | None, scratch: Path, timeout: int, offers: bool, given: tuple[Input, ...],
+    cache: Path | None, scratch: Path, timeout: int, offers: bool, given: tuple[Input, ...], ca_bundle: Path | None,
+    client_certificates: tuple[tuple[str, str], ...], proxy_logins: tuple[tuple[str, str], ...],
     expect: tuple[tuple[str, str], ...], log_format: str,
 ) -> None:  # fmt: skip
     """Find every build dependency of a source RPM and write a lockfile."""
@@ -96,8 +109,14 @@ def command(
         raise click.UsageError("Give either --srpm or --spec.")
     if sources is not None and spec is None:
         raise click.UsageError("--sources goes with --spec.")
+    certificates = ((name, *files.partition(",")[::2]) for name, files in client_certificates)
+    access = Given(
+        ca_bundle=ca_bundle,
+        client_certificates=tuple((name, Path(cert), Path(key) if key else None) for name, cert, key in certificates),
+        proxy_logins=tuple((host, Path(file)) for host, file in proxy_logins),
+    )
     if offers:
-        _say_offers(target, targets, keys, log_format)
+        _say_offers(target, targets, keys, access, log_format)
         return
     request = Request(
         srpm=srpm,
@@ -107,6 +126,7 @@ def command(
         target=target,
         targets=targets,
         keys=keys,
+        access=access,
         output=output,
         cache=cache,
         scratch=scratch,
@@ -117,10 +137,10 @@ def command(
     edge.run("resolver", output, log_format, lambda progress, report: resolve(request, progress, report))
 
 
-def _say_offers(target: str, targets: Path, keys: Path, log_format: str) -> None:
+def _say_offers(target: str, targets: Path, keys: Path, access: Given, log_format: str) -> None:
     progress = Progress(stage="resolver", log_format=log_format)
     try:
-        click.echo(offers_now.line(offers_now.now(target, targets, keys, progress)))
+        click.echo(offers_now.line(offers_now.now(target, targets, keys, access, progress)))
     except HermeticError as error:
         edge.show(progress, error)
         sys.exit(error.exit_code)

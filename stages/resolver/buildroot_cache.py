@@ -25,6 +25,7 @@ from hermetic_rpm.files import writing_errors
 from hermetic_rpm.image.manifest import Image
 from hermetic_rpm.target.model import Repository, Target
 from stages.resolver import web
+from stages.resolver.access import Access
 
 KEPT = 6
 MINIMAL, BOOTSTRAP = "minimal buildroot", "packages of the bootstrap"
@@ -79,16 +80,16 @@ class Slot:
             waiting.rmdir()
 
 
-def slot(cache: Path, target: Target, image: Image, *, kind: str = MINIMAL) -> Slot | None:
+def slot(cache: Path, target: Target, image: Image, access: Access, *, kind: str = MINIMAL) -> Slot | None:
     """The slot of a kind for what the repositories offer now; None if one of them cannot be asked."""
-    checksums = [repomd_checksum(repository) for repository in target.repositories]
+    checksums = [repomd_checksum(repository, access) for repository in target.repositories]
     if None in checksums:
         return None
     identity = json.dumps((__version__, kind, image.manifest.digest, target.sha256, checksums))
     return Slot(path=cache / "buildroots" / f"{hashlib.sha256(identity.encode()).hexdigest()}.tar")
 
 
-def repomd_checksum(repository: Repository) -> str | None:
+def repomd_checksum(repository: Repository, access: Access) -> str | None:
     """The sha256 of a repository's metadata index as the first base URL that answers gives it.
 
     Whatever is wrong here the package manager will find too, and say it better.
@@ -96,8 +97,9 @@ def repomd_checksum(repository: Repository) -> str | None:
     for base in repository.baseurl:
         try:
             content = web.read(
-                f"{base.rstrip('/')}/repodata/repomd.xml", limit=MAX_REPOMD_BYTES, seconds=TIMEOUT_SECONDS
-            )
+                f"{base.rstrip('/')}/repodata/repomd.xml", limit=MAX_REPOMD_BYTES, seconds=TIMEOUT_SECONDS,
+                opener=access.opener(repository),
+            )  # fmt: skip
         except web.Unreadable:
             continue
         return hashlib.sha256(content).hexdigest()

@@ -13,13 +13,16 @@ import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
+from urllib.request import OpenerDirector
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 from hermetic_rpm.errors import RepositoryUnavailable
 from hermetic_rpm.progress import Progress
 from hermetic_rpm.target.model import Repository, Target
-from stages.resolver import web
+from stages.resolver import access, web
+from stages.resolver.access import Access
 
 INDEX = "repodata/repomd.xml"
 MAX_LIST_BYTES = 2 << 20
@@ -85,12 +88,12 @@ class _Entry:
     passed_over: tuple[str, ...] = ()
 
 
-def expand(target: Target, progress: Progress) -> Expanded:
+def expand(target: Target, progress: Progress, given: Access = access.NONE) -> Expanded:
     """The target with the mirrors of its lists; raises `RepositoryUnavailable` for one that is of no use."""
     if not any(map(list_of, target.every_repository)):
         return Expanded(working=target, recorded=target)
     with progress.phase("mirrors"), ThreadPoolExecutor(AT_ONCE) as pool:
-        entries = tuple(pool.map(_expanded, target.every_repository))
+        entries = tuple(pool.map(partial(_expanded, given=given), target.every_repository))
     for entry in entries:
         for text in entry.passed_over:
             progress.warn(f"mirror of {entry.working.id} passed over: {text}")
@@ -110,12 +113,13 @@ def list_of(repository: Repository) -> str | None:
     return repository.metalink or repository.mirrorlist
 
 
-def _expanded(repository: Repository) -> _Entry:
+def _expanded(repository: Repository, given: Access) -> _Entry:
     address = list_of(repository)
     if address is None:
         return _Entry(working=repository, recorded=repository)
-    listed = _read(repository, address)
-    tried = choose((*repository.baseurl, *listed.mirrors), listed.indexes, _index)
+    opener = given.opener(repository)
+    listed = _read(repository, address, opener)
+    tried = choose((*repository.baseurl, *listed.mirrors), listed.indexes, partial(_index, opener=opener))
     if not tried.working:
         reasons = "".join(f"\n  {text}" for text in tried.passed_over)
         raise RepositoryUnavailable(f"No mirror of the repository {repository.id} in {address} can be used:{reasons}")
@@ -129,9 +133,9 @@ def _expanded(repository: Repository) -> _Entry:
     )
 
 
-def _read(repository: Repository, address: str) -> Listed:
+def _read(repository: Repository, address: str, opener: OpenerDirector) -> Listed:
     try:
-        content = web.read(address, limit=MAX_LIST_BYTES, seconds=LIST_SECONDS)
+        content = web.read(address, limit=MAX_LIST_BYTES, seconds=LIST_SECONDS, opener=opener)
         return parse(content, metalink=repository.metalink is not None, local=address.startswith("file://"))
     except (web.Unreadable, ValueError) as error:
         text = f"The list of mirrors {address} of the repository {repository.id} cannot be used: {error}."
@@ -244,8 +248,9 @@ def choose(candidates: tuple[str, ...], indexes: tuple[str, ...], ask: Callable[
     return Tried(working=tuple(found.get(best, ())), index=best, passed_over=tuple(passed_over))
 
 
-def _index(mirror: str) -> str:
-    content = web.read(f"{mirror.rstrip('/')}/{INDEX}", limit=MAX_INDEX_BYTES, seconds=INDEX_SECONDS)
+def _index(mirror: str, opener: OpenerDirector) -> str:
+    address = f"{mirror.rstrip('/')}/{INDEX}"
+    content = web.read(address, limit=MAX_INDEX_BYTES, seconds=INDEX_SECONDS, opener=opener)
     if b"<repomd" not in content:
         raise web.Unreadable(f"its {INDEX} is none")
     return hashlib.sha256(content).hexdigest()

@@ -19,7 +19,8 @@ from hermetic_rpm.result import OFFERS
 from hermetic_rpm.target import keys, load, support
 from hermetic_rpm.target.keys import Key
 from hermetic_rpm.target.model import Target
-from stages.resolver import buildroot_cache, metadata, mirrors
+from stages.resolver import access, buildroot_cache, metadata, mirrors
+from stages.resolver.access import Given
 
 
 def used(target: Target, image: Image, found_keys: tuple[Key, ...], dnf_cache: Path) -> dict[str, Any]:
@@ -30,18 +31,23 @@ def used(target: Target, image: Image, found_keys: tuple[Key, ...], dnf_cache: P
     return _offers(image.config.digest, indexes, found_keys)
 
 
-def now(target: str, targets: Path, distribution_keys: Path, progress: Progress) -> dict[str, Any]:
+def now(
+    target: str, targets: Path, distribution_keys: Path, given: Given, progress: Progress
+) -> dict[str, Any]:  # fmt: skip
     """What there is now, read without a resolve: the image's configuration, ``repomd.xml``, keys.
 
     Raises what a resolve would for a target or a repository that cannot be used.
     """
     found = load.load(load.find(target, targets))
     support.require(found)
-    working = mirrors.expand(found, progress).working
-    indexes = {repository.id: buildroot_cache.repomd_checksum(repository) for repository in working.every_repository}
+    way = access.read(given, found)
+    working = mirrors.expand(found, progress, way).working
+    indexes = {
+        repository.id: buildroot_cache.repomd_checksum(repository, way) for repository in working.every_repository
+    }
     if None in indexes.values():
         raise RepositoryUnavailable("A repository of the target does not give its repomd.xml.")
-    return _offers(_configuration(working), indexes, keys.collect(working, distribution_keys))
+    return _offers(_configuration(working), indexes, keys.collect(working, distribution_keys, way.opener))
 
 
 def line(offers: dict[str, Any]) -> str:

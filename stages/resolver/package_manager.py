@@ -19,6 +19,7 @@ from hermetic_rpm.buildroot.sandbox import Mount, Sandbox
 from hermetic_rpm.errors import (
     DiskFull,
     HermeticError,
+    ModuleUnknown,
     PackageManagerFailed,
     RepositoryUnavailable,
     RequirementRefused,
@@ -26,6 +27,8 @@ from hermetic_rpm.errors import (
 )
 from hermetic_rpm.target.keys import key_name
 from hermetic_rpm.target.model import Option, Repository, Target
+from stages.resolver import access
+from stages.resolver.access import Access
 
 CONFIG = "/hermetic-rpm-config"
 CACHE = "/var/cache/dnf"
@@ -53,7 +56,8 @@ ADDRESS = re.compile(r"(?i)://|^(https?|ftp|file):")
 PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+~^:-]*( (<|<=|=|>=|>) [^\s()]+)?")
 """A name, with a version or without."""
 
-NO_MATCH = re.compile(r"No match for argument: (.+)$")
+NO_MODULE = re.compile(r"(?:No match for argument|missing groups or modules): (.+)$")
+NO_MATCH = re.compile(r"(?:No match|All matches were filtered out by \w+ filtering) for argument: (.+)$")
 NOTHING_PROVIDES = re.compile(r"nothing provides (?:requested )?(.+?)(?: needed by (.+))?$")
 UNINSTALLABLE = re.compile(r"(package \S+.* (?:requires|conflicts with) .+)")
 UNAVAILABLE = re.compile(r"(?i)(cannot download|failed to download metadata|cannot prepare internal mirrorlist"
@@ -66,18 +70,24 @@ BAD_SIGNATURE = re.compile(r"(?i)(gpg|signature|openpgp).*(fail|not|invalid|miss
 class PackageManager:
     """The package manager of a target as found in its bootstrap, and the cache it fills.
 
-    ``timeout`` (seconds) is for a transaction, in which packages run their scriptlets.
+    ``mounts`` are its configuration and local repositories, ``online`` the same with what lets it
+    into servers: packages, which run their scriptlets in a transaction, never see those.
+    ``timeout`` (seconds) is for a transaction.
     """
 
     flavour: str
     program: str
     cache: Path
     mounts: tuple[Mount, ...]
+    online: tuple[Mount, ...] = ()
     timeout: int | None = None
 
 
-def configuration(target: Target) -> str:
-    """dnf's configuration file: what Mock sets for a hermetic resolve, and the repositories."""
+def configuration(target: Target, given: Access | None = None) -> str:
+    """dnf's configuration file: what Mock sets for a hermetic resolve, and the repositories.
+
+    ``given`` is how these are reached; without it the file is for dnf without a network.
+    """
     lines = [
         "[main]", "keepcache=1", "assumeyes=1", "best=1", "install_weak_deps=0", "deltarpm=0",
         "allow_vendor_change=1", "protected_packages=", "gpgcheck=1", "localpkg_gpgcheck=1", "plugins=1",
@@ -90,13 +100,13 @@ def configuration(target: Target) -> str:
     own = dict(target.options)
     lines = [line for line in lines if line.partition("=")[0] not in own] + _option_lines(target.options)
     for repository in target.repositories:
-        lines += ["", *_repository_lines(repository)]
+        lines += ["", *_repository_lines(repository, given)]
     for repository in target.source_repositories:
-        lines += ["", *_repository_lines(repository, enabled=False)]
+        lines += ["", *_repository_lines(repository, given, enabled=False)]
     return "\n".join(lines) + "\n"
 
 
-def _repository_lines(repository: Repository, *, enabled: bool = True) -> list[str]:
+def _repository_lines(repository: Repository, given: Access | None, *, enabled: bool = True) -> list[str]:
     lines = [
         f"[{repository.id}]",
         f"name={repository.name}",
@@ -113,6 +123,8 @@ def _repository_lines(repository: Repository, *, enabled: bool = True) -> list[s
         lines.append(f"cost={repository.cost}")
     if repository.exclude:
         lines.append(f"excludepkgs={' '.join(repository.exclude)}")
+    if given is not None:
+        lines += given.lines(repository, f"{CONFIG}/{access.DIRECTORY}")
     return [*lines, *_option_lines(repository.options)]
 
 
@@ -176,6 +188,12 @@ def _install(manager: PackageManager, without: tuple[str, ...]) -> tuple[str, ..
     return (*(f"--exclude={package}" for package in without), "install", *COMMAND_OPTIONS[manager.flavour])
 
 
+def modules_commands(manager: PackageManager, target: Target) -> tuple[tuple[str, ...], ...]:
+    """The dnf commands that choose the module streams of a target, for the buildroot."""
+    chosen = (("disable", target.disabled_modules), ("enable", target.module_streams))
+    return tuple((*_command(manager, target), "module", action, *names) for action, names in chosen if names)
+
+
 def providers_command(manager: PackageManager, target: Target, spec: str, *options: str) -> tuple[str, ...]:
     """The dnf command that lists the packages which provide ``spec`` (escaped)."""
     return (*_command(manager, target), "--quiet", "repoquery", *options, f"--whatprovides={spec}")
@@ -234,13 +252,16 @@ def _unescaped(text: str) -> str:
 
 
 def find(
-    name: str, boot: Bootstrap, *, cache: Path, mounts: tuple[Mount, ...], timeout: int | None = None
-) -> PackageManager | None:
+    name: str, boot: Bootstrap, *, cache: Path, mounts: tuple[Mount, ...], online: tuple[Mount, ...],
+    timeout: int | None = None,
+) -> PackageManager | None:  # fmt: skip
     """The package manager that the target calls ``name`` as it answers in the image; None if it does not."""
     flavour = FLAVOURS[name]
     for program in PROGRAMS[name]:
         if VERSIONS[flavour].match(bootstrap.version(boot, program)):
-            return PackageManager(flavour=flavour, program=program, cache=cache, mounts=mounts, timeout=timeout)
+            return PackageManager(
+                flavour=flavour, program=program, cache=cache, mounts=mounts, online=online, timeout=timeout
+            )
     return None
 
 
@@ -263,6 +284,19 @@ def install(
         raise explain(outcome.tail, specs, wanted_by=wanted_by)
 
 
+def choose_modules(manager: PackageManager, boot: Bootstrap, target: Target) -> None:
+    """Enable and disable module streams in the empty buildroot; raises `ModuleUnknown`, or what `explain` says."""
+    for command in modules_commands(manager, target):
+        outcome = bootstrap.run(boot, room(manager, boot), command)
+        if unknown := [found[1].strip() for line in outcome.tail if (found := NO_MODULE.search(line.strip(" |")))]:
+            raise ModuleUnknown(
+                f"No repository of the target has the module {', '.join(dict.fromkeys(unknown))}.",
+                log_tail=outcome.tail,
+            )
+        if outcome.returncode != 0:
+            raise explain(outcome.tail, ())
+
+
 def read_sources(manager: PackageManager, boot: Bootstrap, target: Target) -> None:
     """Fetch the metadata of the source repositories into the cache; raises `RepositoryUnavailable`, or `DiskFull`."""
     outcome = bootstrap.run(boot, room(manager, boot), read_sources_command(manager, target))
@@ -275,7 +309,7 @@ def read_sources(manager: PackageManager, boot: Bootstrap, target: Target) -> No
 
 def room(manager: PackageManager, boot: Bootstrap) -> Sandbox:
     """The sandbox in which dnf runs, with a network."""
-    return bootstrap.room(boot, network=True, mounts=(sandbox.bind(manager.cache, CACHE), *manager.mounts))
+    return bootstrap.room(boot, network=True, mounts=(sandbox.bind(manager.cache, CACHE), *manager.online))
 
 
 def _offline_room(manager: PackageManager, boot: Bootstrap) -> Sandbox:

@@ -30,6 +30,7 @@ from hermetic_rpm.target import keys, load, support
 from hermetic_rpm.target.keys import Key
 from hermetic_rpm.target.model import Target
 from stages.resolver import (
+    access,
     bootstrap_packages,
     buildroot_cache,
     conflicts,
@@ -42,6 +43,7 @@ from stages.resolver import (
     source_rpms,
 )
 from stages.resolver import edges as requirement_edges
+from stages.resolver.access import Access, Given
 from stages.resolver.bootstrap_packages import Locked, Workshop
 from stages.resolver.mirrors import Expanded
 from stages.resolver.package_manager import PackageManager
@@ -64,6 +66,7 @@ class Request:
     target: str
     targets: Path
     keys: Path
+    access: Given
     output: Path
     cache: Path | None
     scratch: Path
@@ -77,6 +80,7 @@ class Setup:
     """What a resolve works with once its bootstrap stands."""
 
     target: Target
+    access: Access
     image: Image
     boot: Bootstrap
     completed: tuple[Locked, ...]
@@ -109,16 +113,17 @@ def resolve(request: Request, progress: Progress, report: Report) -> None:
         given = _check_given(request, report)
         target = load.load(load.find(request.target, request.targets))
         support.require(target)
+        given_access = access.read(request.access, target)
         report.inputs["target"] = target.sha256
         forget_older_lock(request)
-    expanded = mirrors.expand(target, progress)
+    expanded = mirrors.expand(target, progress, given_access)
     scratch = files.scratch_directory(request.scratch, "resolve-")
     cache = request.cache or scratch / "cache"
     try:
         with open_log(request.output / LOG_NAME) as log, _package_cache(cache, target) as dnf_cache:
             with progress.phase("inputs"):
                 report.inputs |= inputs.take(request.inputs, scratch / "inputs", request.expected)
-            setup = _set_up(request, expanded, scratch, dnf_cache, progress, log)
+            setup = _set_up(request, expanded, given_access, scratch, dnf_cache, progress, log)
             found = _find(setup, request, progress, log)
             with progress.phase("requirement edges"):
                 edges = _edges(setup, found)
@@ -175,8 +180,9 @@ def _package_cache(cache: Path, target: Target) -> Iterator[Path]:
 
 
 def _set_up(
-    request: Request, expanded: Expanded, scratch: Path, dnf_cache: Path, progress: Progress, log: CommandLog
-) -> Setup:
+    request: Request, expanded: Expanded, way: Access, scratch: Path, dnf_cache: Path, progress: Progress,
+    log: CommandLog,
+) -> Setup:  # fmt: skip
     target = expanded.working
     with progress.phase("image"):
         progress.say(f"bootstrap image {target.image_reference}")
@@ -189,30 +195,36 @@ def _set_up(
         unpack.unpack(image, scratch / "bootstrap", scratch / "unpack", say=progress.say)
     (scratch / "buildroot").mkdir()
     boot = Bootstrap(root=scratch / "bootstrap", buildroot=scratch / "buildroot", log=log)
-    found_keys = keys.collect(target, request.keys)
+    found_keys = keys.collect(target, request.keys, way.opener)
     config = _write_config(scratch / "config", expanded, found_keys)
-    mounts = (sandbox.bind(config, package_manager.CONFIG, read_only=True), *_local_repositories(target))
+    online_config = _write_config(scratch / "online-config", expanded, found_keys, way)
+    local = _local_repositories(target)
+    online = (sandbox.bind(online_config, package_manager.CONFIG, read_only=True), *local)
 
     def find() -> PackageManager | None:
         return package_manager.find(
-            target.package_manager, boot, cache=dnf_cache, mounts=mounts, timeout=request.timeout
-        )
+            target.package_manager, boot, cache=dnf_cache, online=online, timeout=request.timeout,
+            mounts=(sandbox.bind(config, package_manager.CONFIG, read_only=True), *local),
+        )  # fmt: skip
 
     manager = find()
     completed: tuple[Locked, ...] = ()
     if manager is None:
         with progress.phase("bootstrap"):
-            workshop = _workshop(request, target, image, scratch, dnf_cache, mounts, progress)
+            workshop = _workshop(request, target, way, image, scratch, dnf_cache, online, progress)
             completed = bootstrap_packages.complete(boot, target, workshop)
             manager = find()
     if manager is None:
         raise BootstrapIncomplete(f"The completed bootstrap has no {target.package_manager} that answers.")
-    return Setup(target=target, image=image, boot=boot, completed=completed, manager=manager, keys=found_keys)
+    return Setup(
+        target=target, access=way, image=image, boot=boot, completed=completed, manager=manager, keys=found_keys
+    )
 
 
 def _workshop(
     request: Request,
     target: Target,
+    way: Access,
     image: Image,
     scratch: Path,
     dnf_cache: Path,
@@ -224,7 +236,7 @@ def _workshop(
     def slot() -> buildroot_cache.Slot | None:
         if request.cache is None:
             return None
-        return buildroot_cache.slot(request.cache, target, image, kind=buildroot_cache.BOOTSTRAP)
+        return buildroot_cache.slot(request.cache, target, image, way, kind=buildroot_cache.BOOTSTRAP)
 
     own_cache = dnf_cache / "bootstrap"
     with writing_errors(own_cache):
@@ -236,14 +248,22 @@ def _workshop(
     )  # fmt: skip
 
 
-def _write_config(directory: Path, expanded: Expanded, found_keys: tuple[Key, ...]) -> Path:
+def _write_config(
+    directory: Path, expanded: Expanded, found_keys: tuple[Key, ...], way: Access | None = None
+) -> Path:  # fmt: skip
+    """dnf's configuration; with ``way``, what lets it into servers, too."""
+    directory.mkdir(mode=0o700)
     (directory / "keys").mkdir(parents=True)
     (directory / "none").mkdir()
     for key in found_keys:
         write_atomically(directory / "keys" / key.name, key.content)
-    write_atomically(directory / "dnf.conf", package_manager.configuration(expanded.working))
+    write_atomically(directory / "dnf.conf", package_manager.configuration(expanded.working, way))
     for repository, metalink in expanded.lists:
         write_atomically(directory / package_manager.metalink_name(repository), metalink)
+    if way is not None:
+        (directory / access.DIRECTORY).mkdir()
+        for name, content in way.files().items():
+            write_atomically(directory / access.DIRECTORY / name, content)
     return directory
 
 
@@ -343,13 +363,14 @@ def _minimal_buildroot(setup: Setup, request: Request, progress: Progress) -> No
     """Install the minimal buildroot, or take the one that was installed from the same metadata before."""
     target, scratch = setup.target, setup.boot.root.with_name("archive")
     names = ", ".join(target.buildroot)
-    slot = None if request.cache is None else buildroot_cache.slot(request.cache, target, setup.image)
+    slot = None if request.cache is None else buildroot_cache.slot(request.cache, target, setup.image, setup.access)
     if slot is not None and slot.restore(setup.boot.buildroot, scratch):
         progress.say(f"minimal buildroot from the cache: {names}")
         return
     progress.say(f"minimal buildroot with {setup.manager.program}: {names}")
+    package_manager.choose_modules(setup.manager, setup.boot, target)
     package_manager.install(setup.manager, setup.boot, target, target.buildroot)
-    if slot is not None and slot == buildroot_cache.slot(slot.path.parents[1], target, setup.image):
+    if slot is not None and slot == buildroot_cache.slot(slot.path.parents[1], target, setup.image, setup.access):
         slot.keep(setup.boot.buildroot, scratch)
 
 

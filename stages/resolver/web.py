@@ -16,13 +16,19 @@ class Unreadable(Exception):
     """An address gives no answer, or too long a one; the text says why."""
 
 
-def read(url: str, *, limit: int, seconds: float) -> bytes:
-    """The bytes (``limit`` at most) at an http, https, ftp or file address; raises `Unreadable`."""
+def read(
+    url: str, *, limit: int, seconds: float, opener: urllib.request.OpenerDirector | None = None
+) -> bytes:  # fmt: skip
+    """The bytes (``limit`` at most) at an http, https, ftp or file address; raises `Unreadable`.
+
+    ``opener`` says how the address is reached, if in another way than by itself.
+    """
     end = time.monotonic() + seconds
     content = bytearray()
     try:
         request = urllib.request.Request(url, headers={"User-Agent": AGENT})  # noqa: S310 - schema and mirrors.MIRROR
-        with urllib.request.urlopen(request, timeout=seconds) as answer:  # noqa: S310
+        open_ = urllib.request.urlopen if opener is None else opener.open
+        with open_(request, timeout=seconds) as answer:
             while piece := answer.read1(PIECE_BYTES):
                 content += piece
                 if len(content) > limit:

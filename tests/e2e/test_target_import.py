@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from containers import DEMO, ROOT, Engine, Workspace, runner, sample
-from hermetic_rpm.errors import MockConfigUnusable, TargetUnsupported
+from containers import DEMO, ROOT, Engine, Workspace, commands, runner, sample, with_runner
+from hermetic_rpm.errors import ImageUnavailable, MockConfigUnusable, PipelineInvalid, TargetUnsupported
 from hermetic_rpm.target import load
 from stages.resolver import mock_config
 
@@ -141,6 +141,30 @@ def test_a_configuration_sees_nothing_but_its_directory(rootful: Engine, configs
         (configs / "curious.cfg").write_text((configs / "curious.cfg").read_text().replace("/etc/mock/", ""))
         here = mock_config.evaluate(configs, "curious")
     assert here["description"] == "can: network file write interface"
+
+
+@pytest.mark.promise(
+    "3.1", "a run is for a configuration of Mock directly, and the target made of it stays beside the lock"
+)
+def test_a_run_for_a_configuration(rootful: Engine, configs: Path, tmp_path: Path) -> None:
+    name = "fedora-rawhide-x86_64"
+    more = "config_opts['bootstrap_image'] = 'localhost:1/demo:1'\n"  # where nobody listens: the run ends there
+    (configs / f"{name}.cfg").write_text((configs / "demo-1-x86_64.cfg").read_text() + more)
+    engine = with_runner(rootful, tmp_path / "project")
+    (engine.home / "targets").mkdir(parents=True)
+    shutil.copy(ROOT / "pipeline.yaml", engine.home)
+    shutil.copy(sample("hello"), engine.home / "hello.src.rpm")
+    script = commands("build-for-your-distribution.md", "mock-config").replace("/etc/mock", str(configs))
+    done = engine.run("bash", "-euc", script)
+    assert "bootstrap image localhost:1/demo:1" in done.stderr, done.stderr[-3000:]
+    assert done.returncode == ImageUnavailable.exit_code
+    made = engine.run(
+        "hermetic-rpm", "target", "import", "--mock-config", name, "--mock-config-dir", configs, check=True
+    )  # fmt: skip
+    assert (engine.home / f"build/workspace/targets/{name}.yaml").read_text() == made.stdout
+    both = engine.run("bash", "-euc", f"{script.strip()} -p target=mine")
+    assert both.returncode == PipelineInvalid.exit_code
+    assert "--mock-config and -p target=… exclude each other." in both.stderr
 
 
 @READ

@@ -45,6 +45,7 @@ data:
   license: {{module: [MIT]}}
   artifacts: {{rpms: [{artifact}]}}
 """
+OTHER = b"module: demo-module\n  stream: two"
 PACKED = {
     ".gz": createrepo_c.GZ_COMPRESSION, ".xz": createrepo_c.XZ_COMPRESSION, ".bz2": createrepo_c.BZ2_COMPRESSION,
     ".zst": createrepo_c.ZSTD_COMPRESSION,
@@ -148,6 +149,29 @@ def test_real_dnf_reads_groups_and_modules_of_all_repositories(
     installed = dnf("--installroot=/buildroot", "install", "*")  # as Mock does it
     for name in NAMES:
         assert name in installed
+
+
+@pytest.mark.promise(
+    "3.1",
+    "the module stream that a target chooses is the default one of the offline repository",
+)
+@pytest.mark.parametrize(
+    ("flavour", "program"), [("dnf4", ("dnf-3", "--disableplugin=local,versionlock")), ("dnf5", ("dnf5",))]
+)
+def test_real_dnf_installs_what_is_of_the_chosen_stream(
+    case: Case, own_podman: tuple[str, ...], demo_images: dict[str, str], flavour: str, program: tuple[str, ...]
+) -> None:
+    modular = (fetching.ROOT / "demo/modules.yaml").read_bytes().replace(b'module: demo-module\n  stream: "1"', OTHER)
+    assert OTHER in modular
+    case.offer("one", "modules", "modules.yaml.gz", modular)
+    install = ("--installroot=/buildroot", "install", "*")  # as Mock does it
+    for chosen, found in (({}, False), ({"enabled": ["demo-module:1"]}, True), ({"disabled": ["demo-module"]}, False)):
+        case.edit(lambda side, chosen=chosen: side.update(modules=chosen))
+        ran = case.room.fetch()
+        assert ran.code == 0, ran.err
+        said = ask(case.room.repo, own_podman, demo_images[flavour], program, *install)
+        assert "demo-epoch" in said
+        assert ("demo-modular" in said) == found
 
 
 @OFFLINE

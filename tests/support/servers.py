@@ -85,6 +85,46 @@ def tunnels() -> Iterator[tuple[int, list[bytes]]]:
         proxy.shutdown()
 
 
+@contextlib.contextmanager
+def proxy(host: str, login: str) -> Iterator[tuple[int, list[bytes]]]:
+    """A proxy on loopback for CONNECT and for plain requests: what it is asked of ``host`` is on loopback, too.
+
+    It lets in who shows ``login`` (base64).  Gives its port, and the first line of each request that it served.
+    """
+    lines: list[bytes] = []
+
+    class Proxy(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            head = b""
+            while b"\r\n\r\n" not in head:
+                if not (byte := self.request.recv(1)):
+                    return
+                head += byte
+            first, _, rest = head.partition(b"\r\n")
+            method, address, _ = first.decode().split()
+            if f"Proxy-Authorization: Basic {login}".encode() not in rest:
+                self.request.sendall(b"HTTP/1.1 407 who are you\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                return
+            lines.append(first)
+            name, _, path = address.removeprefix("http://").partition("/")
+            asked, _, port = name.partition(":")
+            with socket.create_connection(("127.0.0.1" if asked == host else asked, int(port))) as server:
+                if method == "CONNECT":
+                    self.request.sendall(b"HTTP/1.1 200 here you are\r\n\r\n")
+                else:
+                    server.sendall(f"{method} /{path} HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode())
+                back = threading.Thread(target=_pour, args=(server, self.request))
+                back.start()
+                if method == "CONNECT":
+                    _pour(self.request, server)
+                back.join()
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Proxy) as served:
+        threading.Thread(target=served.serve_forever, daemon=True).start()
+        yield served.server_address[1], lines
+        served.shutdown()
+
+
 def _pour(source: socket.socket, sink: socket.socket) -> None:
     with contextlib.suppress(OSError):
         while piece := source.recv(65536):
@@ -98,7 +138,7 @@ def certificate(directory: Path, name: str) -> tuple[Path, Path]:
     subprocess.run(
         (program("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
          "-keyout", key, "-out", made, "-days", "2", "-subj", "/CN=localhost",
-         "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"),
+         "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:repository.invalid"),
         check=True, capture_output=True,
     )  # fmt: skip
     return made, key

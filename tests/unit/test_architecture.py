@@ -20,7 +20,12 @@ LIBRARIES = {
     "ruamel": {"hermetic_rpm.document"},
     "rpm_rs": {"hermetic_rpm.rpmfile_worker"},
     # What writes metadata, what opens that of repositories in a worker of its own, what reads it.
-    "createrepo_c": {"hermetic_rpm.repodata_worker", "stages.fetcher.merge", "stages.resolver.metadata"},
+    "createrepo_c": {
+        "hermetic_rpm.repodata_worker",
+        "stages.fetcher.merge",
+        "stages.fetcher.offered",
+        "stages.resolver.metadata",
+    },
     "podman": {"hermetic_rpm.runner.podman"},
     "urllib3": {"hermetic_rpm.runner.podman"},  # whose errors podman-py lets through
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from hermetic_rpm.errors import LockInvalid
+from hermetic_rpm.errors import ChecksumsMissing, LockInvalid
 from hermetic_rpm.runner.cli import cli
 from tests.support.whole_locks import lock, rpm, write
 
@@ -54,6 +54,12 @@ def test_check_says_what_it_checked(locks: tuple[str, str]) -> None:
     Path(locks[0]).write_text("{}")
     with pytest.raises(LockInvalid):
         run("check", locks[0])
+
+
+def test_without_a_sidecar_nobody_knows_whom_to_ask(locks: tuple[str, str]) -> None:
+    Path(locks[0]).with_name("buildroot_lock.sources.json").unlink()
+    with pytest.raises(ChecksumsMissing):
+        run("outdated", locks[0])
 
 
 @pytest.fixture

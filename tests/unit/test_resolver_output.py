@@ -8,6 +8,7 @@ import pytest
 
 from hermetic_rpm import made
 from hermetic_rpm.lock.model import NO_OPTIONS
+from stages.resolver.access import Given
 from stages.resolver.resolve import Request, forget_older_lock
 
 pytestmark = pytest.mark.promise("3.4", "a spec and a directory of sources are taken as input")
@@ -15,8 +16,8 @@ pytestmark = pytest.mark.promise("3.4", "a spec and a directory of sources are t
 
 def request(output: Path, srpm: Path | None) -> Request:
     return Request(
-        srpm=srpm, spec=None, sources=None, options=NO_OPTIONS, target="x", targets=output, keys=output, output=output,
-        cache=None, scratch=output, timeout=1, inputs=(), expected={},
+        srpm=srpm, spec=None, sources=None, options=NO_OPTIONS, target="x", targets=output, keys=output, access=Given(),
+        output=output, cache=None, scratch=output, timeout=1, inputs=(), expected={},
     )  # fmt: skip
 
 

@@ -34,7 +34,7 @@ def test_it_is_the_same_bytes_after_reading_it() -> None:
     content = sidecar.render(beside())
     assert sidecar.parse(content) == beside()
     assert sidecar.render(sidecar.parse(content)) == content
-    assert json.loads(content)["schema_version"] == "1.3.0"
+    assert json.loads(content)["schema_version"] == "1.4.0"
 
 
 @pytest.mark.parametrize("version", ["1.0.0", "1.1.0"])

@@ -139,6 +139,7 @@ def test_a_target_may_say_all_that_a_dnf_configuration_says() -> None:
         ("http://proxy.", "http://me:secret@proxy.", "demo.yaml:12:5: repositories[0].proxy: this is an address with"),
         ("repo=os", "repo=$releasever", "demo.yaml:9:5: repositories[0].metalink: this is an address with a variable"),
         ("nodejs:18", "nodejs", "demo.yaml:18:18: module_streams[0]: "),
+        ('"nodejs:18"', '"a:1", "a:2"', "demo.yaml:18:25: module_streams[1]: of the module a something else is said"),
         ("mirrorlist: https://a.example.com/", "mirrorlist: https://[::1/", "repositories[0].mirrorlist: this is an "),
     ],
 )
@@ -169,10 +170,8 @@ REFUSED = pytest.mark.promise("3.1", "what a target says and the resolver does n
     ("text", "found"),
     [
         (GOOD, ()),
-        (
-            FULL,
-            ("module_streams", "client_certificate (os)", "proxy (os)"),
-        ),
+        (FULL, ()),
+        (FULL.replace("proxy: http:", "proxy: socks5:"), ("proxy other than http://HOST:PORT (os)",)),
         (GOOD.replace("dnf5", "yum3"), ("package_manager yum3",)),
         (
             GOOD[: GOOD.index("repositories:")] + "repositories: []\nbuildroot: []\n",
@@ -188,9 +187,9 @@ def test_what_the_resolver_does_not_do_yet_is_named(text: str, found: tuple[str,
 def test_a_target_that_is_not_supported_is_refused() -> None:
     require(target())
     with pytest.raises(
-        TargetUnsupported, match=r"not supported yet by the resolver: module_streams, client_certificate \(os\)"
+        TargetUnsupported, match=r"not supported yet by the resolver: proxy other than http://HOST:PORT \(os\)"
     ):
-        require(target(FULL))
+        require(target(FULL.replace("proxy: http:", "proxy: socks5:")))
 
 
 def test_what_is_unwise_is_warned_of_with_its_place() -> None:

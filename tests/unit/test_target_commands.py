@@ -35,7 +35,7 @@ repositories:
 buildroot: ["@buildsys-build"]
 """
 PROXY = GOOD.replace(
-    'baseurl: ["https://a.example.com/os"]', 'metalink: http://a.example.com/m\n    proxy: "http://p.example.com"'
+    'baseurl: ["https://a.example.com/os"]', 'metalink: http://a.example.com/m\n    proxy: "socks5://p.example.com"'
 ).replace("ready: true", "ready: false")
 
 
@@ -68,7 +68,7 @@ def test_the_list_has_the_projects_and_the_users_targets(directory: Path) -> Non
     assert "not valid" in bad
     assert "registry.example.com/bootstrap:latest  ready" in good
     assert good.split()[-4:] == ["yes", "not", "run", "here"]
-    assert "not ready  not yet: proxy  not run here" in mine
+    assert "not ready  not yet: proxy other than http://HOST:PORT  not run here" in mine
 
 
 @COMMANDS
@@ -86,7 +86,7 @@ def test_the_list_is_to_be_had_as_json(directory: Path) -> None:
     }
     assert entries["fedora-rawhide-x86_64"]["proven"] == "not run here"
     assert entries["demo-dnf5-x86_64"]["proven"] == "end-to-end tests"
-    assert entries["mine"]["resolver"] == "not yet: proxy"
+    assert entries["mine"]["resolver"] == "not yet: proxy other than http://HOST:PORT"
 
 
 @COMMANDS
@@ -94,7 +94,7 @@ def test_a_target_is_shown_with_its_defaults(directory: Path) -> None:
     shown = json.loads(run(directory, "show", "mine", "--targets", directory, "--format", "json").stdout)
     assert shown["legal_host_arches"] == ["x86_64"]
     assert shown["macros"]["%_buildhost"] == "hermetic-rpm"
-    assert shown["not_supported_yet"] == ["proxy (os)"]
+    assert shown["not_supported_yet"] == ["proxy other than http://HOST:PORT (os)"]
     text = run(directory, "show", directory / "good.yaml").stdout
     assert parse_yaml(text.encode(), "shown", TargetInvalid).data["repositories"][0]["baseurl"] == [
         "https://a.example.com/os"
@@ -110,7 +110,7 @@ def test_check_warns_and_says_what_is_valid(directory: Path, capsys: pytest.Capt
     assert done.stdout == f"{directory}/good.yaml is valid.\n{mine} is valid, with 2 warnings.\n"
     warnings = capsys.readouterr().err
     assert f"{mine}:8:5: repositories[0].metalink: http://a.example.com/m is not protected by TLS" in warnings
-    assert f"{mine}: not supported yet by the resolver: proxy (os)" in warnings
+    assert f"{mine}: not supported yet by the resolver: proxy other than http://HOST:PORT (os)" in warnings
 
 
 @COMMANDS
