@@ -46,14 +46,19 @@ def run(
 
     Raises the first stage's error, with a note that names the stage.
     """
+    with listening() as events, api_address(podman_environment, events) as address:
+        return run_at(address, plan, events=events, voice=voice, history=history or History())
+
+
+def run_at(address: str, plan: Plan, *, events: Events, voice: Progress, history: History) -> Report:
+    """What `run` does, with podman's API at an address, until ``events`` tell it to end; from any thread."""
     started = time.monotonic()
-    history = history or History()
-    with listening() as events, history.held(plan, voice):
+    with history.held(plan, voice):
         seen = {path: _digest_of_given(path) for path in plan.files if _is_expected(path, plan.stages)}
         homes = _make_directories(plan)
         _forget(record.place(plan.stages[-1].output))
         records = history.of_left_out(plan.left_out)
-        with api_address(podman_environment, events) as address, connect(address) as podman:
+        with connect(address) as podman:
             history.clear(plan, podman)
             images = {name: podman.require_image(name) for name in dict.fromkeys(s.image for s in plan.stages)}
             for index, stage in enumerate(plan.stages):
@@ -207,5 +212,6 @@ def _named(stage: StagePlan) -> Iterator[None]:
     try:
         yield
     except HermeticError as error:
+        error.stage = stage.name
         error.add_note(f"That was the stage {stage.name}; its logs are in {stage.output}.")
         raise

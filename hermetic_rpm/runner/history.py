@@ -75,6 +75,11 @@ class History:
             if finished is not None and unchanged.is_of(stage, finished.record.result)
         ]
 
+    def left(self, stage: StagePlan) -> Outcome | None:
+        """What a stage left when it last did its work, every file as it was then; None if that is not so."""
+        finished = None if self._place is None else memory.recall(self._place, stage)
+        return None if finished is None else unchanged.left(stage, finished.record.result)
+
     def key(self, stage: StagePlan, image: str, told: tuple[str, ...]) -> str | None:
         """The key of all that decides what a stage does; None if it cannot be told, or need not."""
         if self._place is None or unchanged.always_runs(stage):
