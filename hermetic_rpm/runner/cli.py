@@ -15,7 +15,7 @@ from hermetic_rpm.inputs import Input
 from hermetic_rpm.lock.model import BuildOptions
 from hermetic_rpm.lock.options import command_line
 from hermetic_rpm.progress import JSON, Progress
-from hermetic_rpm.runner import command, execute, keep, many_cli, memory, parameters, selection
+from hermetic_rpm.runner import command, execute, foresee, keep, many_cli, memory, parameters, selection
 from hermetic_rpm.runner.attest_cli import attest_command
 from hermetic_rpm.runner.cache_cli import cache
 from hermetic_rpm.runner.common_options import pipeline_option
@@ -137,12 +137,19 @@ def plan(
     path: Path, assignments: tuple[str, ...], given: tuple[Input, ...], expect: tuple[tuple[str, str], ...],
     log_format: str, **options: tuple[str, ...],
 ) -> None:  # fmt: skip
-    """Print the `podman run` command of each stage; it can be pasted into a shell."""
+    """Print the `podman run` command of each stage; it can be pasted into a shell.
+
+    Comments say which stages `run` would skip, and why it runs the others.
+    """
     pipeline = load(path)
     environment = podman_environment(pipeline.directory, os.environ)
-    assigned = parameters.parse_assignments(assignments)
-    made = with_inputs(_plan(pipeline, assigned, log_format, build_options(**options)), hashed(given, dict(expect)))
-    click.echo(command.script(made, podman_environment=environment), nl=False)
+    assigned, wanted = parameters.parse_assignments(assignments), build_options(**options)
+    inputs = hashed(given, dict(expect))
+    made = with_inputs(_plan(pipeline, assigned, log_format, wanted), inputs)
+    as_run = with_inputs(_plan(pipeline, assigned, JSON, wanted), inputs)
+    history = History(memory.directory(os.environ))
+    notes = foresee.notes(as_run, history, podman_environment=environment)
+    click.echo(command.script(made, podman_environment=environment, notes=notes), nl=False)
 
 
 def _plan(pipeline: Pipeline, given: Mapping[str, str], log_format: str, options: BuildOptions) -> Plan:

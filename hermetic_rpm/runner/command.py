@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
+from hermetic_rpm.progress import printable
 from hermetic_rpm.runner import observed, selinux
 from hermetic_rpm.runner.plan import SCRATCH, Bind, Plan, StagePlan
 
@@ -51,12 +52,16 @@ def _mount(bind: Bind, *, relabel: bool) -> str:
     return text.getvalue()
 
 
-def script(plan: Plan, *, podman_environment: Mapping[str, str]) -> str:
-    """All stages as lines of shell; a stage is told the sha256 that its inputs have when it starts."""
+def script(plan: Plan, *, podman_environment: Mapping[str, str], notes: Mapping[str, str]) -> str:
+    """All stages as lines of shell; a stage is told the sha256 that its inputs have when it starts.
+
+    ``notes`` are a line on each stage by its name.
+    """
     lines = ["set -e"]
     lines += [f"export {name}={shlex.quote(value)}" for name, value in sorted(podman_environment.items())]
     for stage in plan.stages:
         lines += ["", f"# {stage.name}"]
+        lines += [f"# {printable(notes[stage.name])}"] if stage.name in notes else []
         lines += [shlex.join(("mkdir", "-p", *sorted({str(path) for path in stage.directories})))]
         lines += [" \\\n  ".join((_folded(argv(stage)), *(_expect(e.role, e.path) for e in stage.expects)))]
     return "\n".join(lines) + "\n"
