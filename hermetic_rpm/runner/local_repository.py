@@ -7,14 +7,16 @@ It is a repository like others: declared in the target, without signatures, and 
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hermetic_rpm.errors import PipelineInvalid, StageFailed
+from hermetic_rpm.errors import PipelineInvalid, StageFailed, WorkspaceBusy
 from hermetic_rpm.files import CHUNK_BYTES, atomic_writer, canonical_json, sha256_of, write_atomically, writing_errors
 from hermetic_rpm.result import Output
 from hermetic_rpm.runner import outcome
@@ -26,7 +28,7 @@ from hermetic_rpm.runner.podman import connect
 from hermetic_rpm.target import load
 
 DIRECTORY, REPOSITORY, TARGETS, FRESH = "chain", "repository", "targets", "fresh"
-CONTENTS = "contents.json"
+CONTENTS, LOCK = "contents.json", ".lock"
 PLACE = "/chain"
 """Where resolver and fetcher find it, and so what its base URL says on every machine."""
 
@@ -61,6 +63,19 @@ class LocalRepository:
         self._builder = builder
         self._address = address
         self._events = events
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other chains out of it; raises `WorkspaceBusy`."""
+        with writing_errors(self._home):
+            self._home.mkdir(parents=True, exist_ok=True)
+            lock = (self._home / LOCK).open("w")
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise WorkspaceBusy(f"Another chain uses {self._home}.") from error
+            yield
 
     @property
     def targets(self) -> Path:

@@ -20,7 +20,7 @@ from hermetic_rpm.runner.pipeline import BUILDER, RESOLVER
 from hermetic_rpm.runner.plan import Plan, StagePlan
 from hermetic_rpm.runner.tell import tell
 
-BUILT, UNCHANGED, FAILED, STOPPED, NOT_RUN = "built", "unchanged", "failed", "stopped", "not run"
+BUILT, DONE, UNCHANGED, FAILED, STOPPED, NOT_RUN = "built", "done", "unchanged", "failed", "stopped", "not run"
 LOGS = {RESOLVER: ("resolver.log",), BUILDER: ("build.log", "root.log")}
 """The logs of a stage that tell why it failed, best first."""
 
@@ -49,7 +49,7 @@ class Verdict:
     @property
     def is_well(self) -> bool:
         """Whether the results of the package are there."""
-        return self.result in (BUILT, UNCHANGED)
+        return self.result in (BUILT, DONE, UNCHANGED)
 
     @property
     def lacks(self) -> bool:
@@ -116,8 +116,13 @@ class Crew:
                 package=work.package, result=STOPPED if stopped else FAILED, seconds=time.monotonic() - started,
                 error=error, log=_log(work.plan, error),
             )  # fmt: skip
-        ran = any(seconds is not None for _, seconds in report.seconds)
-        return Verdict(package=work.package, result=BUILT if ran else UNCHANGED, seconds=report.total, report=report)
+        return Verdict(package=work.package, result=_result(report), seconds=report.total, report=report)
+
+
+def _result(report: Report) -> str:
+    if all(seconds is None for _, seconds in report.seconds):
+        return UNCHANGED
+    return BUILT if report.kind == BUILDER else DONE
 
 
 def _log(plan: Plan, error: HermeticError) -> Path | None:

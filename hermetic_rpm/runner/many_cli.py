@@ -86,16 +86,11 @@ def run_many(
             address=address, events=events, voice=voice, jobs=how.jobs, keep_going=how.keep_going, named=len(found) > 1
         )
         if how.chain:
-            run = _chain(many, crew, values)
-            verdicts = run.run()
-        else:
-            plans = many.plans(given)
-            verdicts = crew.run(many.work(package.nvr, plans[package.nvr], first=True) for package in found)
-        _tell(verdicts, voice)
-        events.check()
-    if how.chain:
-        run.require_rest()
-    _require_all(verdicts)
+            _run_chain(many, crew, values)
+            return
+        plans = many.plans(given)
+        verdicts = crew.run(many.work(package.nvr, plans[package.nvr], first=True) for package in found)
+        _end(verdicts, crew)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,18 +120,20 @@ class _Many:
         return Work(package=package, plan=plan, history=history)
 
 
-def _chain(many: _Many, crew: Crew, values: Mapping[str, str]) -> ChainRun:
+def _run_chain(many: _Many, crew: Crew, values: Mapping[str, str]) -> None:
     builder = local_repository.builder_of(many.planned(packages.assignments(many.found[0], many.given, many.workspace)))
     repository = LocalRepository(many.workspace, builder, address=crew.address, events=crew.events)
-    is_known = repository.declare(values[TARGET], Path(values[TARGETS]))
-    given = {**many.given, TARGETS: str(repository.targets)}
-    plans = {nvr: repository.offered(plan) for nvr, plan in many.plans(given).items()}
-    earlier = _earlier(many.found, plans) if is_known else ()
-    tools = Tools(
-        crew=crew, repository=repository,
-        work=lambda nvr, first: many.work(nvr, plans[nvr], first=first),
-    )  # fmt: skip
-    return ChainRun(tuple(plans), chain.needs(many.found), tools, earlier)
+    with repository.held():
+        is_known = repository.declare(values[TARGET], Path(values[TARGETS]))
+        given = {**many.given, TARGETS: str(repository.targets)}
+        plans = {nvr: repository.offered(plan) for nvr, plan in many.plans(given).items()}
+        earlier = _earlier(many.found, plans) if is_known else ()
+        tools = Tools(
+            crew=crew, repository=repository, work=lambda nvr, first: many.work(nvr, plans[nvr], first=first)
+        )  # fmt: skip
+        run = ChainRun(tuple(plans), chain.needs(many.found), tools, earlier)
+        _end(run.run(), crew)
+        run.require_rest()
 
 
 def _earlier(found: tuple[Package, ...], plans: Mapping[str, Plan]) -> Iterator[Made]:
@@ -153,6 +150,13 @@ def _source_of(builder: StagePlan) -> str | None:
     """The sha256 of the source RPM of which a builder left results."""
     result = outcome.read_result(builder.output, stage=builder.name, kind=builder.kind)
     return None if result is None else result["inputs"].get(SRPM)
+
+
+def _end(verdicts: tuple[Verdict, ...], crew: Crew) -> None:
+    """Tell what became of each; raises `Interrupted` if the user ended it, `SomeFailed` unless all went well."""
+    _tell(verdicts, crew.voice)
+    crew.events.check()
+    _require_all(verdicts)
 
 
 def _tell(verdicts: tuple[Verdict, ...], voice: Progress) -> None:

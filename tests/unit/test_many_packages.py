@@ -18,6 +18,7 @@ from hermetic_rpm.errors import (
     SrpmsCollide,
     TargetInvalid,
     UnsatisfiedRequirement,
+    WorkspaceBusy,
 )
 from hermetic_rpm.progress import JSON, Progress
 from hermetic_rpm.result import Output
@@ -118,6 +119,16 @@ def test_the_target_of_a_chain_declares_the_repository_first_and_unsigned() -> N
     assert tuple(others) == load.load(TARGET).repositories
     with pytest.raises(TargetInvalid, match="hermetic-rpm-chain"):
         local_repository.with_repository(text.encode(), "t.yaml")
+
+
+def test_one_chain_at_a_time_uses_the_repository(tmp_path: Path) -> None:
+    first, second = (
+        local_repository.LocalRepository(tmp_path, stage("builder"), address="", events=Events()) for _ in range(2)
+    )
+    with first.held(), pytest.raises(WorkspaceBusy), second.held():
+        pass
+    with second.held():
+        pass
 
 
 def test_source_rpms_are_not_offered() -> None:
