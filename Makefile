@@ -10,10 +10,11 @@ VENV := .venv/bin
 DEMO := build/demo
 # What podman needs in its environment on this host; `make setup` writes it.
 HOST := set -a; . build/host.env; set +a;
-INPUT = $(if $(SPEC),-p spec="$$SPEC" $(if $(SOURCES),-p sources="$$SOURCES"),-p srpm="$$SRPM")
+INPUT = $(if $(SRPMS),$(SRPMS),$(if $(SPEC),-p spec="$$SPEC" $(if $(SOURCES),-p sources="$$SOURCES"),-p srpm="$$SRPM"))
 RUN = $(HOST) $(VENV)/hermetic-rpm run $(INPUT) $(OPTIONS) -p target="$$TARGET" -p output="$$OUT" -p scratch="$$SCRATCH"
 
 SRPM ?=
+SRPMS ?=
 SPEC ?=
 SOURCES ?=
 OPTIONS ?=
@@ -40,12 +41,12 @@ distribution: setup
 demo: images distribution ## make the demo distribution and turn its GNU hello into RPMs
 	@SRPM=$$(echo $(DEMO)/srpms/hello-*.src.rpm); export SRPM; $(RUN)
 
-pipeline: srpm-given images $(if $(filter demo-%,$(TARGET)),distribution) ## turn a source RPM into RPMs: SRPM=path, or SPEC=path [SOURCES=dir] [OPTIONS='--with x'] [TARGET=name] [OUT=dir] [SCRATCH=memory]
+pipeline: srpm-given images $(if $(filter demo-%,$(TARGET)),distribution) ## turn a source RPM into RPMs: SRPM=path, or SRPMS='path path', or SPEC=path [SOURCES=dir] [OPTIONS='--with x'] [TARGET=name] [OUT=dir] [SCRATCH=memory]
 	@$(RUN)
 
 .PHONY: srpm-given
 srpm-given:
-	@if [[ ! -r $${SPEC:-$$SRPM} ]]; then echo "Say which source RPM or spec: make pipeline SRPM=path or SPEC=path (not '$${SPEC:-$$SRPM}')." >&2; exit 2; fi
+	@if [[ -z '$(SRPMS)' && ! -r $${SPEC:-$$SRPM} ]]; then echo "Say which source RPM or spec: make pipeline SRPM=path or SPEC=path (not '$${SPEC:-$$SRPM}')." >&2; exit 2; fi
 
 lint: setup ## check style, types and shell scripts
 	@$(VENV)/ruff check .

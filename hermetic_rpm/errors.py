@@ -21,6 +21,8 @@ class HermeticError(Exception):
         self.reason = reason
         self.solution = self.default_solution if solution is None else solution
         self.log_tail = log_tail
+        self.stage: str | None = None
+        """The stage of a run in which it came up, if a run says so."""
 
 
 # -- the source RPM -----------------------------------------------------------------------
@@ -616,6 +618,30 @@ class WorkspaceBusy(HermeticError):
 
     exit_code = 97
     default_solution = "Wait until it has ended, or name another workspace and output: -p workspace=DIR -p output=DIR."
+
+
+# -- many source RPMs -----------------------------------------------------------------------
+
+
+class SomeFailed(HermeticError):
+    """Of many source RPMs at least one was not built."""
+
+    exit_code = 101
+    default_solution = "The table names stage, exit code and log of each; run the same command again to go on."
+
+
+class SrpmsCollide(HermeticError):
+    """Two of the source RPMs would have the same workspace."""
+
+    exit_code = 102
+    default_solution = "Give each name-version-release once, whatever its epoch; another one needs another workspace."
+
+
+class ChainUnsettled(HermeticError):
+    """The packages of a chain change the buildroots of each other again and again."""
+
+    exit_code = 103
+    default_solution = "Make those packages reproducible (`hermetic-rpm reproduce`), or build them without --chain."
 
 
 # -- exports ------------------------------------------------------------------------------

@@ -36,7 +36,8 @@ SAID_EVERY_SECONDS, SAID_EVERY_FRACTION = 15.0, 0.1
 class Progress:
     """The voice of one stage and the record of its phases: seconds, and the bytes of the largest process.
 
-    Lines and the bar of a download may come from several threads: they do not mix.
+    Lines and the bar of a download may come from several threads: they do not mix.  Of a ``package``
+    among others every line names it, and there is no bar.
     """
 
     stage: str
@@ -46,9 +47,18 @@ class Progress:
     peaks: dict[str, int] = field(default_factory=dict)
     shown: collections.deque[str] = field(default_factory=lambda: collections.deque(maxlen=TAIL_LINES))
     clock: Callable[[], float] = time.monotonic
+    package: str | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _bar: str = field(default="", init=False)
     _said: tuple[float, float] | None = field(default=None, init=False)
+
+    def of_package(self, package: str | None) -> Progress:
+        """A voice with timings of its own whose lines name a package; they do not mix with those of others."""
+        other = Progress(
+            stage=self.stage, log_format=self.log_format, stream=self.stream, clock=self.clock, package=package
+        )
+        other._lock = self._lock
+        return other
 
     def say(self, message: str) -> None:
         """Tell a fact worth a line."""
@@ -81,7 +91,22 @@ class Progress:
 
     def lines(self, lines: Iterable[str]) -> None:
         """Show whole lines as they are: another program wrote them for people, or as JSON."""
-        self._show("".join(f"{line}\n" for line in lines))
+        named = lines if self.package is None else (self._named(line, self.package) for line in lines)
+        self._show("".join(f"{line}\n" for line in named))
+
+    def event(self, level: str, message: str, **more: object) -> None:
+        """Tell something to programs, with further fields."""
+        self.lines((_json(self.stage, level, message, **more),))
+
+    def _named(self, line: str, package: str) -> str:
+        if self.log_format != JSON:
+            return f"{package}: {line}"
+        try:
+            fields = json.loads(line)
+        except (ValueError, RecursionError):
+            fields = None
+        said = fields if isinstance(fields, dict) else {"stage": self.stage, "level": "output", "message": line}
+        return json.dumps({**said, "package": package}, ensure_ascii=False)
 
     @contextlib.contextmanager
     def metered(self, meter: bar.Meter) -> Iterator[None]:
@@ -108,7 +133,12 @@ class Progress:
 
     @property
     def _live(self) -> bool:
-        return self.log_format == HUMAN and self.stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+        return (
+            self.package is None
+            and self.log_format == HUMAN
+            and self.stream.isatty()
+            and os.environ.get("TERM", "dumb") != "dumb"
+        )
 
     def _width(self) -> int:
         try:

@@ -31,7 +31,8 @@ class Header:
     ``source_rpm`` is the file name of the source RPM it was built from, as the header has it.
     ``signed_whole`` tells that there is a signature over header and payload (rpm's SIGPGP).
     Of a source RPM there are the names of its ``files``, and as ``date`` when it was made (seconds
-    since 1970) if it has no changelog from which rpmbuild would take a date.
+    since 1970) if it has no changelog from which rpmbuild would take a date; ``requires`` are the names
+    (or the whole rich text) of its build requirements where it was made.
     """
 
     path: str
@@ -48,6 +49,7 @@ class Header:
     signers: tuple[str, ...] = ()
     verified_by: str | None = None
     files: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
     date: int | None = None
     problem: str | None = None
 
@@ -104,7 +106,7 @@ class Readers:
         if answer is None:
             return Header(path=str(path), problem="unreadable")
         row = json.loads(answer)
-        return Header(**{**row, **{name: tuple(row.get(name, ())) for name in ("signers", "files")}})
+        return Header(**{**row, **{name: tuple(row.get(name, ())) for name in ("signers", "files", "requires")}})
 
     def _start(self) -> Worker:
         worker = Worker(WORKER, self._request)

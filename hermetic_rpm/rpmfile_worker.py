@@ -49,6 +49,7 @@ def describe(path: str, verifiers: list[tuple[str, Any]], *, payload: bool) -> d
         }
         if facts["source"]:
             facts |= {"files": [Path(entry.path).name for entry in metadata.file_entries()], "date": _date(header)}
+            facts["requires"] = sorted({entry.name for entry in metadata.requires()})
         if not metadata.check_digests().is_ok():
             facts["problem"] = "the digest of its header does not match"
         elif payload:

@@ -8,8 +8,9 @@ import sys
 import click
 
 from hermetic_rpm.errors import HermeticError, Interrupted
-from hermetic_rpm.progress import Progress, printable
+from hermetic_rpm.progress import Progress
 from hermetic_rpm.runner.cli import cli
+from hermetic_rpm.runner.tell import tell
 
 
 def main() -> None:
@@ -19,7 +20,7 @@ def main() -> None:
         status = cli.main(prog_name="hermetic-rpm", obj=voice, standalone_mode=False)
         sys.stdout.flush()
     except HermeticError as error:
-        _tell(error, voice)
+        tell(error, voice)
         status = error.exit_code
     except click.ClickException as error:
         error.show()
@@ -31,17 +32,6 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
     sys.exit(status)
-
-
-def _tell(error: HermeticError, voice: Progress) -> None:
-    """Last lines of the log, reason, stage, solution: what to do comes last, where people look."""
-    for line in error.log_tail:
-        voice.output(line)
-    voice.error("\n".join(printable(line) for line in error.reason.splitlines()))
-    for note in getattr(error, "__notes__", ()):
-        voice.say(note)
-    if error.solution:
-        voice.say(f"what to do: {error.solution}")
 
 
 if __name__ == "__main__":

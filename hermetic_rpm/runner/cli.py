@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from hermetic_rpm.inputs import Input
 from hermetic_rpm.lock.model import BuildOptions
 from hermetic_rpm.lock.options import command_line
 from hermetic_rpm.progress import JSON, Progress
-from hermetic_rpm.runner import command, execute, keep, memory, mock_target, parameters, selection
+from hermetic_rpm.runner import command, execute, foresee, keep, many_cli, memory, mock_target, parameters, selection
 from hermetic_rpm.runner.attest_cli import attest_command
 from hermetic_rpm.runner.cache_cli import cache
 from hermetic_rpm.runner.common_options import pipeline_option
@@ -26,6 +26,7 @@ from hermetic_rpm.runner.history import History
 from hermetic_rpm.runner.init_cli import init_command
 from hermetic_rpm.runner.input_options import hash_command, hashed, input_options, with_inputs
 from hermetic_rpm.runner.lock_cli import lock
+from hermetic_rpm.runner.many_cli import How
 from hermetic_rpm.runner.pack_cli import pack, unpack
 from hermetic_rpm.runner.pipeline import RESOLVER, Pipeline, load
 from hermetic_rpm.runner.plan import Plan, make_plan, with_arguments
@@ -65,6 +66,7 @@ cli.add_command(completion_command)
 @cli.command()
 @_planned
 @mock_target.options
+@many_cli.options
 @click.option(
     "--keep-failed",
     type=click.Path(path_type=Path),
@@ -80,24 +82,42 @@ cli.add_command(completion_command)
 def run(
     voice: Progress, /, path: Path, assignments: tuple[str, ...], keep_failed: Path | None, force: bool, locked: bool,
     first: str | None, last: str | None, given: tuple[Input, ...], expect: tuple[tuple[str, str], ...],
-    log_format: str, mock_config: str | None, mock_config_dir: Path, **options: tuple[str, ...],
+    log_format: str, mock_config: str | None, mock_config_dir: Path, srpms: tuple[Path, ...], jobs: int,
+    keep_going: bool, chain: bool, **options: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Run the pipeline; the paths of the RPMs come on stdout, everything else on stderr.
 
     A stage whose inputs did not change, and whose outputs are as it left them, is skipped.
+
+    With -p srpm=… it is one source RPM; those given as SRPM… have a workspace each below the workspace, and share its
+    cache.
     """
     voice.log_format = log_format
     pipeline = load(path)
-    # Whatever the user reads, the runner has to understand it.
     wanted = build_options(**options)
+    inputs = hashed(given, dict(expect))
+    environment = podman_environment(pipeline.directory, os.environ)
+
+    def planned(assigned: Mapping[str, str]) -> Plan:
+        # Whatever the user reads, the runner has to understand it.
+        plan = selection.between(_plan(pipeline, assigned, JSON, wanted), first, last)
+        plan = selection.locked(plan, wanted) if locked else plan
+        return with_inputs(plan, inputs)
+
+    many_cli.refuse_contradictions(
+        srpms, several=jobs > 1 or keep_going or chain, keep_failed=keep_failed is not None,
+        chain=chain, partial=locked or first is not None or last is not None,
+    )  # fmt: skip
     if mock_config is not None:
         assignments += mock_target.assignments(pipeline, mock_config, mock_config_dir, assignments, voice)
-    plan = selection.between(_plan(pipeline, assignments, JSON, wanted), first, last)
-    plan = selection.locked(plan, wanted) if locked else plan
-    plan = with_inputs(plan, hashed(given, dict(expect)))
+    assigned = parameters.parse_assignments(assignments)
+    if srpms:
+        how = How(jobs=jobs, keep_going=keep_going, chain=chain, force=force, forced=first)
+        many_cli.run_many(pipeline, srpms, assigned, planned, how, environment=environment, voice=voice)
+        return
+    plan = planned(assigned)
     for stage in plan.left_out:
         voice.skipped(stage.name, "left out")
-    environment = podman_environment(pipeline.directory, os.environ)
     history = History(memory.directory(os.environ), force=force, forced=first)
     with keep.keeping(plan, keep_failed, pipeline.path) as kept:
         report = execute.run(kept, podman_environment=environment, voice=voice, history=history)
@@ -121,15 +141,22 @@ def plan(
     path: Path, assignments: tuple[str, ...], given: tuple[Input, ...], expect: tuple[tuple[str, str], ...],
     log_format: str, **options: tuple[str, ...],
 ) -> None:  # fmt: skip
-    """Print the `podman run` command of each stage; it can be pasted into a shell."""
+    """Print the `podman run` command of each stage; it can be pasted into a shell.
+
+    Comments say which stages `run` would skip, and why it runs the others.
+    """
     pipeline = load(path)
     environment = podman_environment(pipeline.directory, os.environ)
-    made = with_inputs(_plan(pipeline, assignments, log_format, build_options(**options)), hashed(given, dict(expect)))
-    click.echo(command.script(made, podman_environment=environment), nl=False)
+    assigned, wanted = parameters.parse_assignments(assignments), build_options(**options)
+    inputs = hashed(given, dict(expect))
+    made = with_inputs(_plan(pipeline, assigned, log_format, wanted), inputs)
+    as_run = with_inputs(_plan(pipeline, assigned, JSON, wanted), inputs)
+    history = History(memory.directory(os.environ))
+    notes = foresee.notes(as_run, history, podman_environment=environment)
+    click.echo(command.script(made, podman_environment=environment, notes=notes), nl=False)
 
 
-def _plan(pipeline: Pipeline, assignments: tuple[str, ...], log_format: str, options: BuildOptions) -> Plan:
-    given = parameters.parse_assignments(assignments)
+def _plan(pipeline: Pipeline, given: Mapping[str, str], log_format: str, options: BuildOptions) -> Plan:
     made = make_plan(pipeline, parameters.resolve(pipeline, given, cwd=Path.cwd(), log_format=log_format))
     return with_arguments(made, RESOLVER, command_line(options))
 

@@ -15,7 +15,7 @@ from hermetic_rpm.files import sha256_of, writing_errors
 from hermetic_rpm.progress import Progress
 from hermetic_rpm.result import RESULT_NAME, Output
 from hermetic_rpm.runner import lines, outcome, record
-from hermetic_rpm.runner.history import History, offers
+from hermetic_rpm.runner.history import FORCED, NEW, History, Unchanged, offers
 from hermetic_rpm.runner.interrupt import Events, listening
 from hermetic_rpm.runner.plan import Plan, StagePlan
 from hermetic_rpm.runner.podman import Broken, Container, Exited, Podman, Printed, connect
@@ -46,28 +46,35 @@ def run(
 
     Raises the first stage's error, with a note that names the stage.
     """
+    with listening() as events, api_address(podman_environment, events) as address:
+        return run_at(address, plan, events=events, voice=voice, history=history or History())
+
+
+def run_at(address: str, plan: Plan, *, events: Events, voice: Progress, history: History) -> Report:
+    """What `run` does, with podman's API at an address, until ``events`` tell it to end; from any thread."""
     started = time.monotonic()
-    history = history or History()
-    with listening() as events, history.held(plan, voice):
-        seen = {path: _digest_of_given(path) for path in plan.files if _is_expected(path, plan.stages)}
+    with history.held(plan, voice):
+        seen = {path: digest_of_given(path) for path in plan.files if _is_expected(path, plan.stages)}
         homes = _make_directories(plan)
         _forget(record.place(plan.stages[-1].output))
         records = history.of_left_out(plan.left_out)
-        with api_address(podman_environment, events) as address, connect(address) as podman:
+        with connect(address) as podman:
             history.clear(plan, podman)
             images = {name: podman.require_image(name) for name in dict.fromkeys(s.image for s in plan.stages)}
             for index, stage in enumerate(plan.stages):
                 with _named(stage):
                     _keep_in_place(homes)
                     image = images[stage.image]
-                    told = _expectations(stage, seen)
+                    told = expectations(stage, seen)
                     key = history.key(stage, image.id, told)
-                    before = history.unchanged(stage, key, functools.partial(offers, stage, image.id, podman, events))
-                    if before is not None:
+                    before = history.judged(stage, key, functools.partial(offers, stage, image.id, podman, events))
+                    if isinstance(before, Unchanged):
                         voice.skipped(stage.name, f"unchanged, skipped ({before.why})")
                         done = before.outcome
                         records.append(before.record)
                     else:
+                        if before not in (FORCED, NEW):
+                            voice.say(f"{stage.name} runs: {before}")
                         history.begins(stage)
                         done, seen_of_it = _run_stage(stage, image, podman, events, voice, told)
                         _keep_in_place(homes)
@@ -136,7 +143,7 @@ def _follow(
             shown.extend(lines.show(event.lines, voice))
 
 
-def _expectations(stage: StagePlan, seen: Mapping[Path, str]) -> tuple[str, ...]:
+def expectations(stage: StagePlan, seen: Mapping[Path, str]) -> tuple[str, ...]:
     """The arguments that tell a stage what its inputs were when the runner saw them first."""
     arguments: list[str] = []
     for expected in stage.expects:
@@ -162,7 +169,8 @@ def _forget(path: Path) -> None:
         raise OutputRefused(f"{path} is a directory.", solution="Remove it.") from error
 
 
-def _digest_of_given(path: Path) -> str:
+def digest_of_given(path: Path) -> str:
+    """The sha256 of a file that the caller gave; raises `SrpmMissing`."""
     try:
         return sha256_of(path)
     except OSError as error:
@@ -207,5 +215,6 @@ def _named(stage: StagePlan) -> Iterator[None]:
     try:
         yield
     except HermeticError as error:
+        error.stage = stage.name
         error.add_note(f"That was the stage {stage.name}; its logs are in {stage.output}.")
         raise

@@ -23,6 +23,14 @@ from hermetic_rpm.runner.podman import Podman
 from hermetic_rpm.runner.record import StageRecord
 from hermetic_rpm.runner.unchanged import Content
 
+NEW = "nothing is known of an earlier run"
+FORCED = "it is not to be skipped"
+UNSEEN = "it depends on what the runner cannot see"
+OTHER_INPUTS = "what it reads, its image or how it is run is not what it was"
+OTHER_OUTPUTS = "what it left is not as it left it"
+OTHER_OFFERS = "image, repositories or keys are not what they were"
+"""Why a stage runs."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unchanged:
@@ -75,6 +83,11 @@ class History:
             if finished is not None and unchanged.is_of(stage, finished.record.result)
         ]
 
+    def left(self, stage: StagePlan) -> Outcome | None:
+        """What a stage left when it last did its work, every file as it was then; None if that is not so."""
+        finished = None if self._place is None else memory.recall(self._place, stage)
+        return None if finished is None else unchanged.left(stage, finished.record.result)
+
     def key(self, stage: StagePlan, image: str, told: tuple[str, ...]) -> str | None:
         """The key of all that decides what a stage does; None if it cannot be told, or need not."""
         if self._place is None or unchanged.always_runs(stage):
@@ -84,29 +97,42 @@ class History:
         except OSError:
             return None
 
-    def unchanged(self, stage: StagePlan, key: str | None, offers: Callable[[], Any]) -> Unchanged | None:
-        """What a stage left, if it need not run; ``offers`` asks a resolver's repositories.
+    def remembers(self, stage: StagePlan) -> bool:
+        """Whether anything is known of an earlier run of a stage."""
+        return self._place is not None and memory.recall(self._place, stage) is not None
+
+    def judged(self, stage: StagePlan, key: str | None, offers: Callable[[], Any]) -> Unchanged | str:
+        """What a stage left if it need not run, else why it runs; ``offers`` asks a resolver's repositories.
 
         Raises `StageFailed` if a stage of this run left something else than it says.
         """
-        if self._place is None or key is None or self._force or stage.name == self._forced:
-            return None
-        finished = memory.recall(self._place, stage)
-        if finished is None or finished.key != key or finished.record.name != stage.name:
-            return None
+        finished = self._of_the_same(stage, key)
+        if isinstance(finished, str):
+            return finished
         done = unchanged.left(stage, finished.record.result)
         if done is None:
-            return None
+            return OTHER_OUTPUTS
         why = f"same inputs, its {len(done.outputs)} files as it left them"
         if stage.kind == RESOLVER:
             then = done.facts.get(OFFERS)
             if then is None or offers() != then:
-                return None
+                return OTHER_OFFERS
             why = "same inputs; image, repomd.xml of every repository and keys as they were"
         for before, claimed in self._unread:  # what the key took their word for
             tuple(outcome.made(before, claimed))
         self._left[stage.output] = unchanged.of_outputs(done.outputs)
         return Unchanged(outcome=done, record=finished.record, why=why)
+
+    def _of_the_same(self, stage: StagePlan, key: str | None) -> Finished | str:
+        """What is remembered of a stage that worked on the same, or why there is nothing of the kind."""
+        if self._place is None or self._force or stage.name == self._forced:
+            return FORCED
+        if key is None:
+            return UNSEEN
+        finished = memory.recall(self._place, stage)
+        if finished is None or finished.record.name != stage.name:
+            return NEW
+        return finished if finished.key == key else OTHER_INPUTS
 
     def begins(self, stage: StagePlan) -> None:
         """A stage is about to run: forget what it did."""

@@ -20,10 +20,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Signalled:
+class Stopped:
     """Somebody wants the run to end."""
 
-    name: str
+    why: str
 
 
 class Events:
@@ -32,14 +32,23 @@ class Events:
     def __init__(self) -> None:
         # SimpleQueue.put is reentrant: a signal handler may call it while the same thread reads.
         self._queue: queue.SimpleQueue[object] = queue.SimpleQueue()
-        self._signal: Signalled | None = None
+        self._stopped: Stopped | None = None
+        self._followers: list[Events] = []
+
+    def follower(self) -> Events:
+        """Events of their own, which end too whenever these do."""
+        other = Events()
+        self._followers.append(other)
+        if self._stopped is not None:  # somebody wanted that before anybody followed
+            other.stop(self._stopped.why)
+        return other
 
     def put(self, event: object) -> None:
         """Add an event; from any thread or signal handler."""
         self._queue.put(event)
 
     def take(self, timeout: float | None = None) -> object:
-        """The next event; raises `Interrupted` for a signal, `TimeoutError` after ``timeout`` seconds."""
+        """The next event; raises `Interrupted` once it shall end, `TimeoutError` after ``timeout`` seconds."""
         self.check()
         try:
             event = self._queue.get(timeout=timeout)
@@ -48,15 +57,26 @@ class Events:
         self.check()
         return event
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether somebody wants the run to end."""
+        return self._stopped is not None
+
     def check(self) -> None:
-        """Raise `Interrupted` if a signal has come."""
-        if self._signal is not None:
-            raise Interrupted(f"The run was stopped by {self._signal.name}; its containers are removed.")
+        """Raise `Interrupted` if somebody wants the run to end."""
+        if self._stopped is not None:
+            raise Interrupted(self._stopped.why)
+
+    def stop(self, why: str) -> None:
+        """Let whoever reads these events end; from any thread or signal handler."""
+        self._stopped = Stopped(why=why)
+        self._queue.put(self._stopped)
+        for other in self._followers:
+            other.stop(why)
 
     def receive(self, number: int, _frame: FrameType | None = None) -> None:
         """Note a signal; this is the handler."""
-        self._signal = Signalled(name=signal.Signals(number).name)
-        self._queue.put(self._signal)
+        self.stop(f"The run was stopped by {signal.Signals(number).name}; its containers are removed.")
 
 
 @contextlib.contextmanager

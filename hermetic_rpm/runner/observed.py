@@ -13,6 +13,8 @@ ALLOWED = frozenset(("CAP_DAC_OVERRIDE", "CAP_SETFCAP", "CAP_SETGID", "CAP_SETUI
 """The capabilities that a pipeline file may give."""
 
 NO_NEW_PRIVILEGES = "no-new-privileges"
+UNLABELLED = "label=disable"
+"""What a sandbox needs where there is SELinux, whose confined containers may not mount."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,7 +97,7 @@ def weaknesses(found: Container) -> Iterator[str]:
         yield "it could gain new privileges"
     if more := sorted({*found.effective_capabilities, *found.bounding_capabilities} - ALLOWED):
         yield f"it had {', '.join(more)}"
-    if loose := [option for option in found.security_options if option != NO_NEW_PRIVILEGES]:
+    if loose := [option for option in found.security_options if option not in (NO_NEW_PRIVILEGES, UNLABELLED)]:
         yield f"it had the security options {', '.join(loose)}"
     if found.devices:
         yield f"it had the devices {', '.join(found.devices)}"

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hermetic_rpm.errors import HermeticError, PodmanUnavailable, StageFailed, StageImageMissing
-from hermetic_rpm.runner import observed
+from hermetic_rpm.runner import observed, selinux
 from hermetic_rpm.runner.command import HOSTNAME, LABEL
 from hermetic_rpm.runner.interrupt import Events
 from hermetic_rpm.runner.lines import LineSplitter
@@ -228,6 +228,8 @@ def _options(stage: StagePlan, arguments: tuple[str, ...]) -> dict[str, Any]:
     }
     if not stage.has_network:
         options["network_mode"] = "none"
+    if selinux.is_enabled() and not selinux.keeps_label(stage):
+        options["security_opt"] = [observed.UNLABELLED.removeprefix("label=")]  # podman-py takes what is behind it
     if stage.memory is not None:
         options["mem_limit"] = stage.memory
     if stage.pids is not None:
@@ -238,13 +240,10 @@ def _options(stage: StagePlan, arguments: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _mounts(stage: StagePlan) -> list[dict[str, Any]]:
-    """Binds, and a tmpfs for each writable place: servers before 5 ignore ``read_write_tmpfs``.
-
-    Not run here: where SELinux is enforced (/sys/fs/selinux/enforce), binds need a label option
-    (``relabel``) or the container a label; this is its place.
-    """
+    """Binds, and a tmpfs for each writable place: servers before 5 ignore ``read_write_tmpfs``."""
+    relabelled = {"relabel": "z"} if selinux.is_enabled() and selinux.keeps_label(stage) else {}
     binds = [
-        {"type": "bind", "source": str(bind.source), "target": bind.target, "read_only": bind.read_only}
+        {"type": "bind", "source": str(bind.source), "target": bind.target, "read_only": bind.read_only, **relabelled}
         for bind in stage.binds
     ]
     temporary = [{"type": "tmpfs", "source": "tmpfs", "target": path} for path in WRITABLE]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from hermetic_rpm import edge, units
+from hermetic_rpm import edge, repodata, units
 from hermetic_rpm.buildroot.limits import PROCESSES, package_limits
 from hermetic_rpm.errors import HermeticError
 from hermetic_rpm.inputs import Input
@@ -16,7 +16,7 @@ from hermetic_rpm.progress import Progress
 from stages.builder.build import Request, build
 from stages.builder.shell import ShellRequest, enter
 
-SHELL = "--shell"
+SHELL, INDEX = "--shell", "--index"
 
 
 class Memory(click.ParamType[int]):
@@ -35,7 +35,8 @@ class Memory(click.ParamType[int]):
 @click.command(
     context_settings={"max_content_width": 100},
     epilog="With --preflight alone it says what the host allows, and which setting to change; "
-    "with --shell as its first argument it enters the buildroot of a failed build.",
+    "with --shell as its first argument it enters the buildroot of a failed build, "
+    "with --index it makes a directory of RPMs a repository.",
 )
 @click.option(
     "--srpm",
@@ -147,10 +148,23 @@ def shell_command(repository: Path, scratch: Path, as_root: bool, command: tuple
         sys.exit(error.exit_code)
 
 
+@click.command("hermetic-build --index")
+@click.argument("directory", type=click.Path(path_type=Path, exists=True, file_okay=False))
+def index_command(directory: Path) -> None:
+    """Make repodata/ of the RPMs below DIRECTORY, so that it is a repository."""
+    try:
+        repodata.write(directory, tuple(sorted(str(path.relative_to(directory)) for path in directory.rglob("*.rpm"))))
+    except HermeticError as error:
+        edge.show(Progress(stage="builder"), error)
+        sys.exit(error.exit_code)
+
+
 def main() -> None:
     """The entry point of the image."""
     if sys.argv[1:2] == [SHELL]:
         shell_command(sys.argv[2:])
+    if sys.argv[1:2] == [INDEX]:
+        index_command(sys.argv[2:])
     preflight.command_line("builder", command, network=False)
 
 

@@ -218,6 +218,30 @@ def test_a_target_that_changed_makes_every_stage_run(shared: Project) -> None:
     assert shared.run().stages == tuple(STAGES)
 
 
+def foreseen(project: Project, *words: str) -> list[str]:
+    """What `plan` says of each stage."""
+    argv = ("-m", "hermetic_rpm.runner", "plan", "-p", f"srpm={sample('hello')}", *words)
+    text = project.engine.run(project.python, *argv, cwd=project.path, check=True).stdout
+    lines = text.splitlines()
+    return [lines[lines.index(f"# {stage}") + 1] for stage in STAGES]
+
+
+@pytest.mark.promise("6.1", "`plan` says which stages `run` would skip, and why it runs the others")
+def test_plan_foresees_what_run_does(shared: Project) -> None:
+    assert all(line.startswith("# skipped by `hermetic-rpm run`: same inputs") for line in foreseen(shared))
+    assert foreseen(shared, "-p", "createrepo=yes")[2].startswith("# runs: what it reads")
+    index = shared.path / "build/demo/repo/repodata/repomd.xml"
+    index.write_bytes(index.read_bytes() + b"<!-- foreseen -->\n")
+    assert foreseen(shared) == [
+        "# runs: image, repositories or keys are not what they were", "# skipped if resolver leaves the same",
+        "# skipped if fetcher leaves the same",
+    ]  # fmt: skip
+    ran = shared.run()
+    assert "resolver runs: image, repositories or keys are not what they were" in ran.done.stderr
+    assert (ran.stages, ran.skipped) == (("resolver",), ("fetcher", "builder"))
+    assert set(foreseen(shared, "-p", "workspace=elsewhere")) == {"# runs: nothing is known of an earlier run"}
+
+
 @PROMISE
 def test_results_and_arguments_of_the_builder_are_its_own_affair(shared: Project) -> None:
     rpm = shared.rpm()

@@ -30,6 +30,7 @@ STAGES = {
     "hermetic-fetch": fetcher.main,
     "hermetic-build": builder.command,
     "hermetic-build --shell": builder.shell_command,
+    "hermetic-build --index": builder.index_command,
     "hermetic-build --preflight": preflight_command("builder", network=False),
     "hermetic-sign": signer.command,
 }

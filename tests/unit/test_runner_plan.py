@@ -228,8 +228,9 @@ def test_the_fetcher_keeps_one_capability() -> None:
 
 
 def test_the_script_is_valid_shell_and_hashes_when_the_stage_starts() -> None:
-    text = script(own_plan(), podman_environment={"CONTAINERS_CONF": "/x y/containers.conf"})
+    text = script(own_plan(), podman_environment={"CONTAINERS_CONF": "/x y/containers.conf"}, notes={"fetcher": "a\nb"})
     assert "export CONTAINERS_CONF='/x y/containers.conf'" in text
     assert """--expect srpm="$(sha256sum < '/in/a b.src.rpm' | cut -c 1-64)\"""" in text
     assert "'--srpm=/input/a b.src.rpm'" in text
     assert shlex.split(text, comments=True)
+    assert "# fetcher\n# a\N{REPLACEMENT CHARACTER}b\nmkdir" in text

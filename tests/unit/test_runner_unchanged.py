@@ -163,7 +163,7 @@ def remembered(place: Path, plan: StagePlan, done: Outcome, found: str | None = 
 
 
 def is_skipped(past: History, plan: StagePlan, offers: Any = None) -> bool:
-    return past.unchanged(plan, past.key(plan, IMAGE, ()), lambda: offers) is not None
+    return isinstance(past.judged(plan, past.key(plan, IMAGE, ()), lambda: offers), history.Unchanged)
 
 
 def test_a_stage_is_skipped_while_nothing_changed(tmp_path: Path) -> None:
