@@ -190,6 +190,16 @@ def test_the_commands_of_the_how_to_export(tmp_path: Path) -> None:
     assert (tmp_path / ".github/workflows/hermetic-rpm.yml").is_file()
 
 
+@MATRIX
+@pytest.mark.parametrize("more", [("--architecture", "amd64", "b", "pins.yaml"), ("--pins", "pins.yaml")])
+def test_an_architecture_told_twice_or_with_other_pins_is_refused(tmp_path: Path, more: tuple[str, ...]) -> None:
+    once = ("--architecture", "amd64", "a", "pins.yaml")
+    command = (BIN / "hermetic-rpm", "export", "tekton", "--output", tmp_path / "out", *once, *more)
+    done = subprocess.run(command, check=False, text=True, capture_output=True, cwd=ROOT)
+    assert (done.returncode, "--architecture once" in done.stderr) == (2, True), done.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def documented(how_to: str, name: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """The commands of a how-to that are marked with ``name``, run as they stand there."""
     script = commands(how_to, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import replace
@@ -299,3 +300,14 @@ def test_a_summary_holds_no_markup_of_a_package() -> None:
     assert "| `a??b????x?.rpm` | 1.0 kB |" in text
     assert "| build | 1:01 |" in text
     assert "build.log" not in text
+
+
+def test_the_arithmetic_of_the_how_to_is_right() -> None:
+    text = (ROOT / "docs/how-to/run-on-tekton.md").read_text()
+    block = text.partition("<!-- test: arithmetic -->\n```\n")[2].partition("```")[0]
+    sums = [re.fullmatch(r".+?   *([0-9(][0-9 .\u00d7+/()]*) = ([0-9.]+)", line) for line in block.splitlines()]
+    assert len(sums) == 7
+    for found in sums:
+        assert found is not None
+        value = eval(found[1].replace("\u00d7", "*"))
+        assert round(value, len(found[2].partition(".")[2])) == float(found[2]), found[0]
