@@ -98,7 +98,8 @@ def written(export: Export) -> frozenset[str]:
 def made_by(stage: Stage) -> Place:
     """Where a stage leaves its output."""
     output = PurePosixPath(stage.output)
-    mount = next(m for m in stage.mounts if not m.read_only and output.is_relative_to(m.target))
+    # sorted by target: of nested mounts the inner one holds it
+    mount = next(m for m in reversed(stage.mounts) if not m.read_only and output.is_relative_to(m.target))
     path = PurePosixPath(mount.subpath) / output.relative_to(mount.target)
     return Place(stage=stage.name, volume=mount.volume, subpath="" if path == PurePosixPath() else str(path))
 

@@ -67,7 +67,7 @@ class Options:
 
 def task(export: Export, stage: Stage, options: Options, *, name: str) -> dict[str, Any]:
     """The Task ``name``; raises `ExportRefused`."""
-    made = made_files(export, stage)
+    made = _made(export, stage)
     labels = {"app.kubernetes.io/version": "1"}
     if not stage.has_network and not options.hand_off:  # which needs the registry
         labels[pod.NETWORK_LABEL] = "none"
@@ -95,7 +95,7 @@ def bound(export: Export, stage: Stage, options: Options) -> list[Mount]:
     return [mount for mount in stage.mounts if mount.volume not in own]
 
 
-def made_files(export: Export, stage: Stage) -> tuple[MadeFile, ...]:
+def _made(export: Export, stage: Stage) -> tuple[MadeFile, ...]:
     """What later stages expect of a stage, each once; of the last one the Pipeline tells its ``result.json``."""
     expected = [item for other in export.stages for item in other.expects if isinstance(item, MadeFile)]
     if stage is export.stages[-1]:
