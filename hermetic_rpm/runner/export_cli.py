@@ -11,8 +11,8 @@ import click
 from hermetic_rpm import process
 from hermetic_rpm.document import yaml_text
 from hermetic_rpm.errors import CommandFailed, ResultsUnusable, StageImageMissing
-from hermetic_rpm.export import github, kubernetes, pins, summary, tekton
-from hermetic_rpm.export.model import Export
+from hermetic_rpm.export import github, kubernetes, pins, summary, tekton, tekton_task
+from hermetic_rpm.export.model import Export, fixed
 from hermetic_rpm.files import sha256_of, write_atomically, writing_errors
 from hermetic_rpm.image.copy import DOCKER, by_digest, skopeo_copy
 from hermetic_rpm.progress import HUMAN, Progress
@@ -72,13 +72,33 @@ def export() -> None:
 @export.command("tekton")
 @_with(*_COMMON, *_KUBERNETES)
 @click.option("--retries", type=click.IntRange(min=0), default=0, help="How often resolver and fetcher try again.")
+@click.option(
+    "--hand-off",
+    default="",
+    metavar="REPOSITORY",
+    help="Hand on what a stage made as an OCI artifact in this repository of a registry, not by a shared volume.",
+)
+@click.option(
+    "--architecture",
+    "architectures",
+    type=(str, str, click.Path(path_type=Path)),
+    multiple=True,
+    metavar="ARCH TARGET PINS",
+    help="Build TARGET on nodes of ARCH (amd64, arm64, …), by the images of the file PINS; may be given many times.",
+)
 def tekton_command(
     path: Path, assignments: tuple[str, ...], pins_file: Path | None, output: Path, *, allow_tags: bool,
-    retries: int, **options: Any,
+    hand_off: str, architectures: tuple[tuple[str, str, Path], ...], **options: Any,
 ) -> None:  # fmt: skip
     """Write Tasks, a Pipeline, an example PipelineRun and a NetworkPolicy."""
-    made = _export(path, assignments, pins_file, allow_tags=allow_tags)
-    _write(output, _yaml(tekton.documents(made, tekton.Options(retries=retries, **options))))
+    if architectures:
+        if pins_file is not None or len({name for name, _, _ in architectures}) != len(architectures):
+            raise click.UsageError("Name each --architecture once, with the pins of its images, and no other --pins.")
+        rows = tuple(_row(path, assignments, *one, allow_tags=allow_tags) for one in architectures)
+    else:
+        rows = (tekton.Row(export=_export(path, assignments, pins_file, allow_tags=allow_tags)),)
+    told = tekton_task.Options(hand_off=pins.place(hand_off) if hand_off else "", **options)
+    _write(output, _yaml(tekton.documents(rows, told)))
 
 
 @export.command("kubernetes")
@@ -123,6 +143,14 @@ def _export(path: Path, assignments: tuple[str, ...], pins_file: Path | None, *,
     values = parameters.resolve(pipeline, given, cwd=Path.cwd(), log_format=HUMAN)
     made = make_export(pipeline, values, sha256=sha256_of, exists=Path.exists)
     return pins.pinned(made, {} if pins_file is None else pins.load(pins_file), allow_tags=allow_tags)
+
+
+def _row(
+    path: Path, assignments: tuple[str, ...], architecture: str, target: str, pins_file: Path, *, allow_tags: bool
+) -> tekton.Row:
+    """The pipeline for a target, which a run there cannot set again, with images for its architecture."""
+    made = _export(path, (*assignments, f"target={target}"), pins_file, allow_tags=allow_tags)
+    return tekton.Row(architecture=architecture, export=fixed(made, "target"))
 
 
 def _yaml(documents: Mapping[str, tuple[dict[str, Any], ...]]) -> dict[str, str]:

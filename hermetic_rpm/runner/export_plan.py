@@ -37,9 +37,11 @@ def make_export(
 ) -> Export:
     """Decide everything but what a run sets; raises `ExportRefused`."""
     room = _Room(pipeline=pipeline, values=values, exists=exists)
+    volumes = room.volumes()
+    roots = {volume.name: volume.path for volume in volumes}
     stages: tuple[Stage, ...] = ()
     for stage in pipeline.stages:
-        stages = (*stages, _stage(room, stage, stages))
+        stages = (*stages, _stage(room, roots, stage, stages))
     wanted = used(stages)
     parameters = tuple(
         Parameter(
@@ -52,9 +54,7 @@ def make_export(
         if parameter.name in wanted
     )
     mounted = {mount.volume for stage in stages for mount in stage.mounts}
-    return Export(
-        parameters=parameters, volumes=tuple(v for v in room.volumes() if v.name in mounted), stages=stages
-    )  # fmt: skip
+    return Export(parameters=parameters, volumes=tuple(v for v in volumes if v.name in mounted), stages=stages)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -178,7 +178,10 @@ def _target(stage: declared.Stage, target: str) -> str:
     return target
 
 
-def _stage(room: _Room, stage: declared.Stage, earlier: tuple[Stage, ...]) -> Stage:
+def _stage(
+    room: _Room, roots: Mapping[str, str], stage: declared.Stage, earlier: tuple[Stage, ...]
+) -> Stage:  # fmt: skip
+    """A stage of the pipeline file; ``roots`` has the path of each volume."""
     told = [m for m in stage.mounts if has_values(m.source, room.values) and has_values(m.target, room.values)]
     mounts = tuple(room.mount(stage, mount) for mount in told)
     targets = [mount.target for mount in mounts]
@@ -198,9 +201,9 @@ def _stage(room: _Room, stage: declared.Stage, earlier: tuple[Stage, ...]) -> St
         capabilities=tuple(sorted(stage.capabilities)),
         has_network=stage.network != NO_NETWORK,
         sandbox=stage.kind != FETCHER,
-        output=_output(room, mounts, stage),
+        output=_output(room, roots, mounts, stage),
         expects=tuple(
-            _expectation(room, stage, role, text, earlier)
+            _expectation(room, roots, stage, role, text, earlier)
             for role, text in sorted(stage.expects)
             if has_values(text, room.values)
         ),
@@ -212,29 +215,28 @@ def _stage(room: _Room, stage: declared.Stage, earlier: tuple[Stage, ...]) -> St
 
 
 def _expectation(
-    room: _Room, stage: declared.Stage, role: str, text: str, earlier: tuple[Stage, ...]
+    room: _Room, roots: Mapping[str, str], stage: declared.Stage, role: str, text: str, earlier: tuple[Stage, ...]
 ) -> Expectation:  # fmt: skip
     for name in references(text):
         parameter = room.parameter(name)
         if parameter is not None and parameter.type == "file" and text == f"${{{name}}}":
             return GivenFile(role=role, parameter=name)
     for maker in earlier:
-        path = _inside(room, maker.mounts, room.path(text))
+        path = _inside(roots, maker.mounts, room.path(text))
         if path is not None and PurePosixPath(path).is_relative_to(maker.output):
             return MadeFile(role=role, stage=maker.name, path=path)
     raise ExportRefused(f"The stage {stage.name} expects {text} as {role}, which no earlier stage makes.")
 
 
-def _output(room: _Room, mounts: tuple[Mount, ...], stage: declared.Stage) -> str:
-    found = _inside(room, mounts, room.path(stage.output))
+def _output(room: _Room, roots: Mapping[str, str], mounts: tuple[Mount, ...], stage: declared.Stage) -> str:
+    found = _inside(roots, mounts, room.path(stage.output))
     if found is None:
         raise ExportRefused(f"The stage {stage.name} has no writable mount that holds its output.")
     return found
 
 
-def _inside(room: _Room, mounts: tuple[Mount, ...], path: str) -> str | None:
+def _inside(roots: Mapping[str, str], mounts: tuple[Mount, ...], path: str) -> str | None:
     """A path of this host as a stage sees it, where it may write."""
-    roots = {volume.name: volume.path for volume in room.volumes()}
     for mount in mounts:
         root = PurePosixPath(roots[mount.volume]) / mount.subpath
         if not mount.read_only and PurePosixPath(path).is_relative_to(root):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from containers import QUICK, ROOT, Engine, Workspace, runner
+from containers import QUICK, ROOT, Engine, Workspace, commands, runner, sample, with_runner
 from hermetic_rpm.files import sha256_of
 
 ACTIONS = pytest.mark.promise("6.4", "action and workflow are valid, and their scripts run")
@@ -110,3 +110,20 @@ def test_the_pods_build_as_podman_run_does(rootful: Engine, quick: Workspace, pl
         status = rootful.run("podman", "wait", container, check=True).stdout.strip()
         assert status == "0", rootful.run("podman", "logs", container).stderr
     assert digests(tmp_path / "workspace/results") == digests(quick.path / "results")
+
+
+@pytest.mark.promise("6.3", "Pods run by `podman kube play`")
+def test_an_ordinary_user_plays_the_pods_of_the_how_to(rootless: Engine, hello: Workspace) -> None:
+    if shutil.which("catatonit") is None:
+        pytest.skip("catatonit is not installed: run `make setup`")
+    place = rootless.home / "pods"
+    rootless.run("mkdir", "-p", place / "build/workspace", place / "targets", check=True)
+    for name in ("pipeline.yaml", *(f"targets/{path.name}" for path in (ROOT / "targets").glob("demo-*.yaml"))):
+        shutil.copy(ROOT / name, place / name)
+    shutil.copy(sample("hello"), place / "hello.src.rpm")
+    for name in ("build/demo", "containers"):
+        (place / name).symlink_to((ROOT / name).resolve())
+    with_runner(rootless, place).run("bash", "-euc", commands("run-on-tekton.md", "pods"), check=True)
+    rootless.run("bash", "-euc", commands("run-on-tekton.md", "play"), cwd=place, check=True)
+    assert digests(place / "build/workspace/results") == digests(hello.path / "results")
+    assert rootless.run("podman", "ps", "--all", "--quiet", check=True).stdout == ""

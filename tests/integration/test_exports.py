@@ -15,14 +15,24 @@ import jsonschema
 import pytest
 from ruamel.yaml import YAML
 
+from hermetic_rpm.export import github
+from tests.support.how_to import commands
 from tests.support.servers import registry
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 LINT = ROOT / "build/node/node_modules/.bin/tekton-lint"
 DIGEST = "sha256:" + "a" * 64
+MATRIX = pytest.mark.promise("6.3", "a matrix of architectures")
+HAND_OFF = pytest.mark.promise("6.3", "hand-off as OCI artifacts")
 VALID = pytest.mark.promise("6.3", "Tasks, Pipeline and PipelineRun are strictly valid")
 ACTIONS = pytest.mark.promise("6.4", "action and workflow are valid, and their scripts run")
+KUBERNETES = "1.36"
+FORMS: dict[str, tuple[str, ...]] = {
+    "plain": (),
+    "hand-off": ("--hand-off=registry.example.com/group/builds",),
+    "architectures": ("--architecture", "amd64", "a-x86_64", "PINS", "--architecture", "arm64", "a-aarch64", "PINS"),
+}
 INT_OR_STRING = "x-kubernetes-int-or-string"
 OPEN = "x-kubernetes-preserve-unknown-fields"
 
@@ -37,8 +47,10 @@ def export(kind: str, directory: Path, *options: str | Path) -> dict[str, list[d
     )
     pins.write_text(f"version: 1\nimages:\n{names}")
     made = {}
+    told = [pins if option == "PINS" else option for option in options]
+    told += [] if pins in told else ["--pins", pins]
     for output in (directory / "again", directory / "out"):
-        command = (BIN / "hermetic-rpm", "export", kind, "--pins", pins, "--output", output, *options)
+        command = (BIN / "hermetic-rpm", "export", kind, "--output", output, *told)
         subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
         made[output.name] = {path.name: path.read_bytes() for path in sorted(output.iterdir())}
     assert made["again"] == made["out"]
@@ -84,15 +96,24 @@ def problems(document: Mapping[str, Any], kinds: Mapping[str, Any]) -> list[str]
 
 
 @pytest.fixture
-def tekton(tmp_path: Path) -> dict[str, list[dict[str, Any]]]:
+def form() -> str:
+    return "plain"
+
+
+@pytest.fixture
+def tekton(tmp_path: Path, form: str) -> dict[str, list[dict[str, Any]]]:
     return export(
-        "tekton", tmp_path, "-p", f"srpm={tmp_path / 'x.src.rpm'}", "--retries=1", "--apparmor-unconfined"
+        "tekton", tmp_path, "-p", f"srpm={tmp_path / 'x.src.rpm'}", "--retries=1", "--apparmor-unconfined",
+        *FORMS[form],
     )  # fmt: skip
 
 
 @VALID
+@MATRIX
+@HAND_OFF
+@pytest.mark.parametrize("form", FORMS)
 def test_every_document_is_strictly_valid_to_tekton(
-    tekton: dict[str, list[dict[str, Any]]], kinds: dict[str, Any]
+    tekton: dict[str, list[dict[str, Any]]], kinds: dict[str, Any], form: str
 ) -> None:
     seen = []
     for documents in tekton.values():
@@ -100,7 +121,7 @@ def test_every_document_is_strictly_valid_to_tekton(
             if document["kind"] != "NetworkPolicy":
                 seen.append(document["kind"])
                 assert problems(document, kinds) == []
-    assert sorted(seen) == ["Pipeline", "PipelineRun", "Task", "Task", "Task"]
+    assert sorted(seen) == ["Pipeline", "PipelineRun", *["Task"] * (6 if form == "architectures" else 3)]
 
 
 @VALID
@@ -121,11 +142,73 @@ def faults(directory: Path) -> list[str]:
 
 
 @VALID
+@MATRIX
+@HAND_OFF
+@pytest.mark.parametrize("form", FORMS)
 def test_tekton_lint_finds_nothing(tekton: dict[str, list[dict[str, Any]]], tmp_path: Path) -> None:
     assert faults(tmp_path / "out") == []
     pipeline = tmp_path / "out/pipeline.yaml"
-    pipeline.write_text(pipeline.read_text().replace('- "fetcher"', '- "nobody"'))
+    pipeline.write_text(pipeline.read_text().replace('- "fetcher', '- "nobody'))
     assert any("nobody" in fault for fault in faults(tmp_path / "out"))
+
+
+@pytest.mark.promise("6.3", "Jobs, Pods and NetworkPolicy are strictly valid to Kubernetes")
+@pytest.mark.parametrize("kind", ["Job", "Pod"])
+def test_every_job_and_pod_is_strictly_valid_to_kubernetes(tmp_path: Path, kind: str) -> None:
+    kubernetes_validate = pytest.importorskip("kubernetes_validate", reason="run `make setup`")
+    srpm = f"srpm={tmp_path / 'x.src.rpm'}"
+    made = export("kubernetes", tmp_path, "-p", srpm, "--kind", kind, "--apparmor-unconfined")
+    documents = [document for every in made.values() for document in every]
+    assert sorted(document["kind"] for document in documents) == sorted([kind] * 3 + ["NetworkPolicy"])
+    for document in documents:
+        kubernetes_validate.validate(document, KUBERNETES, strict=True)
+        with pytest.raises(kubernetes_validate.ValidationError):
+            kubernetes_validate.validate({**document, "spec": {**document["spec"], "x": 1}}, KUBERNETES, strict=True)
+
+
+def test_the_pod_of_the_how_to_is_strictly_valid_to_kubernetes() -> None:
+    kubernetes_validate = pytest.importorskip("kubernetes_validate", reason="run `make setup`")
+    text = (ROOT / "docs/how-to/run-on-docker-and-kubernetes.md").read_text()
+    pod = YAML(typ="safe", pure=True).load(text.partition("```yaml\n")[2].partition("```")[0])
+    kubernetes_validate.validate(pod, KUBERNETES, strict=True)
+
+
+@VALID
+def test_the_commands_of_the_how_to_export(tmp_path: Path) -> None:
+    export("kubernetes", tmp_path, "-p", f"srpm={tmp_path / 'x.src.rpm'}")  # writes pins.yaml
+    (tmp_path / "x.src.rpm").rename(tmp_path / "hello.src.rpm")
+    for name in ("pins-amd64.yaml", "pins-arm64.yaml"):
+        shutil.copy(tmp_path / "pins.yaml", tmp_path / name)
+    shutil.copy(ROOT / "pipeline.yaml", tmp_path)
+    shutil.copytree(ROOT / "targets", tmp_path / "targets")
+    for name, files in (("tekton", 4), ("hand-off", 3), ("architectures", 3), ("jobs", 4)):
+        done = documented("run-on-tekton.md", name, tmp_path, REGISTRY="registry.example.com/group")
+        assert len(done.stdout.splitlines()) == files
+        shutil.rmtree(tmp_path / ("jobs" if name == "jobs" else "tekton"))
+    (tmp_path / ".github").mkdir()
+    documented("run-in-github-actions.md", "export", tmp_path)
+    assert (tmp_path / ".github/workflows/hermetic-rpm.yml").is_file()
+
+
+@MATRIX
+@pytest.mark.parametrize("more", [("--architecture", "amd64", "b", "pins.yaml"), ("--pins", "pins.yaml")])
+def test_an_architecture_told_twice_or_with_other_pins_is_refused(tmp_path: Path, more: tuple[str, ...]) -> None:
+    once = ("--architecture", "amd64", "a", "pins.yaml")
+    command = (BIN / "hermetic-rpm", "export", "tekton", "--output", tmp_path / "out", *once, *more)
+    done = subprocess.run(command, check=False, text=True, capture_output=True, cwd=ROOT)
+    assert (done.returncode, "--architecture once" in done.stderr) == (2, True), done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def documented(how_to: str, name: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The commands of a how-to that are marked with ``name``, run as they stand there."""
+    script = commands(how_to, name)
+    environment = {**os.environ, **environment, "PATH": f"{BIN}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ("bash", "-euc", script), check=False, text=True, capture_output=True, cwd=cwd, env=environment
+    )  # fmt: skip
+    assert done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}"
+    return done
 
 
 @pytest.mark.promise("6.3", "what a Task made reaches the next one by sha256, and Chains")
@@ -172,9 +255,8 @@ def test_pushing_the_images_writes_pins_that_the_registry_knows(
     for stage in pipeline["stages"]:
         stage["image"] = "localhost/tiny:1"
     (tmp_path / "pipeline.yaml").write_text(json.dumps(pipeline))
-    command = (BIN / "hermetic-rpm", "images", "push", f"{address}/group")
-    done = subprocess.run(command, check=False, text=True, capture_output=True, cwd=tmp_path, env=environment)
-    assert (done.returncode, done.stdout) == (0, "pins.yaml\n"), done.stderr
+    environment |= {"REGISTRY": f"{address}/group"}
+    assert documented("run-on-tekton.md", "push", tmp_path, **environment).stdout == "pins.yaml\n"
     (pin,) = YAML(typ="safe").load(tmp_path / "pins.yaml")["images"].values()
     assert pin.startswith(f"{address}/group/tiny@sha256:")
     subprocess.run(("skopeo", "inspect", "--raw", f"docker://{pin}"), check=True, capture_output=True, env=environment)
@@ -207,6 +289,47 @@ def test_the_action_and_the_workflow_are_valid_to_the_tools_of_the_field(tmp_pat
     for name in ("actionlint", "zizmor"):
         offline = ("--offline", "--no-progress", "--persona=pedantic") if name == "zizmor" else ()
         assert subprocess.run((BIN / name, *offline, workflow), check=False, capture_output=True).returncode != 0
+
+
+SYSCTL = "kernel/apparmor_restrict_unprivileged_userns"
+
+
+@ACTIONS
+@pytest.mark.parametrize("of_workflow", [True, False])
+@pytest.mark.parametrize("before", ["1", ""])
+def test_the_step_about_namespaces_sets_what_ubuntu_has_and_passes_elsewhere(
+    tmp_path: Path, before: str, of_workflow: bool
+) -> None:
+    """In a mount namespace, where /proc/sys/kernel is a directory of this test; sudo is root's own there."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    action = YAML(typ="safe").load(ROOT / "action.yml")["runs"]["steps"]
+    (script,) = (step["run"] for step in action if "namespaces" in step["name"])
+    script = github.ALLOW_NAMESPACES if of_workflow else script
+    if before:
+        (tmp_path / "kernel").mkdir()
+        (tmp_path / SYSCTL).write_text(before)
+        (tmp_path / "sudo").write_text('#!/bin/sh\nexec "$@"\n')
+        (tmp_path / "sudo").chmod(0o755)
+        script = f"mount --bind {tmp_path / 'kernel'} /proc/sys/kernel\n{script}"
+    subprocess.run(
+        ("unshare", "--mount", "bash", "-euo", "pipefail", "-c", script),
+        check=True, capture_output=True, env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}:/usr/sbin:/sbin"},
+    )  # fmt: skip
+    if before:
+        assert (tmp_path / SYSCTL).read_text().strip() == "0"
+
+
+@ACTIONS
+def test_the_step_that_makes_the_images_asks_make_for_them() -> None:
+    """Without making them again, which `make test` does before: make only says what it would do."""
+    steps = YAML(typ="safe").load(ROOT / "action.yml")["runs"]["steps"]
+    (script,) = (step["run"] for step in steps if step["name"] == "Make the images")
+    environment = {**os.environ, "GITHUB_ACTION_PATH": str(ROOT), "MAKEFLAGS": "n"}
+    done = subprocess.run(
+        ("bash", "-euo", "pipefail", "-c", script), check=True, text=True, capture_output=True, env=environment
+    )  # fmt: skip
+    assert "python3 -m setup images" in done.stdout
 
 
 @ACTIONS

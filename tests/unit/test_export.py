@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +15,21 @@ from ruamel.yaml import YAML
 
 from hermetic_rpm.document import parse_yaml, yaml_text
 from hermetic_rpm.errors import ExportRefused, PinMissing, PipelineInvalid
-from hermetic_rpm.export import github, kubernetes, pins, summary, tekton
-from hermetic_rpm.export.model import Export, dns_label
+from hermetic_rpm.export import github, kubernetes, pins, summary, tekton, tekton_task
+from hermetic_rpm.export.model import Export, dns_label, fixed
 from hermetic_rpm.runner import parameters
 from hermetic_rpm.runner.export_plan import make_export
 from hermetic_rpm.runner.pipeline import Pipeline, load, parse
 
 ROOT = Path(__file__).resolve().parents[2]
 DIGEST = "sha256:" + "a" * 64
-TEKTON = tekton.Options(name="rpm", claim="builds", seccomp="seccomp.json", apparmor_unconfined=False, retries=2)
+TEKTON = tekton_task.Options(name="rpm", claim="builds", seccomp="seccomp.json", apparmor_unconfined=False, retries=2)
 PODS = kubernetes.Options(
     name="rpm", claim="builds", seccomp="seccomp.json", apparmor_unconfined=False, kind="Job", host_path=False
 )
 HOSTILE = ("a'b", 'a"b', "$(id)", "`id`", "a\nb: c", "${{ github.token }}", "$$(HOME)", "- x", "#", "\u2028x", "'\"$")
+HAND_OFF = pytest.mark.promise("6.3", "hand-off as OCI artifacts")
+MATRIX = pytest.mark.promise("6.3", "a matrix of architectures")
 VALID = pytest.mark.promise("6.3", "Tasks, Pipeline and PipelineRun are strictly valid")
 SAFE = pytest.mark.promise("6.3", "no value can inject anything into what is exported")
 PINNED = pytest.mark.promise("6.3", "images are pinned by digest, and pushing them writes the pins")
@@ -50,8 +54,19 @@ def changed(**stage: Any) -> Pipeline:
     return parse(parse_yaml(json.dumps(data).encode(), "p", PipelineInvalid), directory=ROOT)
 
 
+def tasks_of(
+    *exports: Export, architectures: tuple[str, ...] = ("",), hand_off: str = ""
+) -> dict[str, tuple[dict[str, Any], ...]]:
+    """What is exported to Tekton, with a row of tasks for each architecture."""
+    rows = zip(architectures, exports, strict=True)
+    return tekton.documents(
+        tuple(tekton.Row(architecture=architecture, export=export) for architecture, export in rows),
+        replace(TEKTON, hand_off=hand_off),
+    )
+
+
 def steps(export: Export) -> Iterator[dict[str, Any]]:
-    for task in tekton.documents(export, TEKTON)["tasks.yaml"]:
+    for task in tasks_of(export)["tasks.yaml"]:
         yield from task["spec"]["steps"]
 
 
@@ -79,12 +94,15 @@ def test_every_container_is_confined(ours: Export) -> None:
         assert set(context["capabilities"].get("add", ())) <= allowed
         assert (context["privileged"], context["allowPrivilegeEscalation"]) == (False, False)
         assert context["readOnlyRootFilesystem"] is True
-        assert context["seccompProfile"]["type"] in {"Localhost", "RuntimeDefault"}
+    local = {"type": "Localhost", "localhostProfile": "seccomp.json"}
+    profiles = [context["seccompProfile"] for context in contexts]
+    assert profiles.count(local) == 4, "resolver and builder, in Tasks and in Jobs"
+    assert all(profile in (local, {"type": "RuntimeDefault"}) for profile in profiles)
 
 
 @pytest.mark.promise("6.3", "what a Task made reaches the next one by sha256, and Chains")
 def test_a_task_is_told_the_sha256_of_what_the_one_before_made(ours: Export) -> None:
-    (pipeline,) = tekton.documents(ours, TEKTON)["pipeline.yaml"]
+    (pipeline,) = tasks_of(ours)["pipeline.yaml"]
     _, fetcher, builder = pipeline["spec"]["tasks"]
     told = {item["name"]: item["value"] for item in (*fetcher["params"], *builder["params"])}
     assert told["lockfile-sha256"] == "$(tasks.resolver.results.lockfile-sha256)"
@@ -97,9 +115,9 @@ def test_a_task_is_told_the_sha256_of_what_the_one_before_made(ours: Export) -> 
 
 
 def test_the_builder_s_pods_carry_the_label_of_the_network_policy(ours: Export) -> None:
-    (policy,) = tekton.documents(ours, TEKTON)["networkpolicy.yaml"]
+    (policy,) = tasks_of(ours)["networkpolicy.yaml"]
     wanted = policy["spec"]["podSelector"]["matchLabels"].items()
-    tasks = tekton.documents(ours, TEKTON)["tasks.yaml"]
+    tasks = tasks_of(ours)["tasks.yaml"]
     assert [wanted <= task["metadata"]["labels"].items() for task in tasks] == [False, False, True]
     assert [wanted <= pod["metadata"]["labels"].items() for pod in pods(ours)] == [False, False, True]
     assert "ingress" not in policy["spec"]
@@ -109,10 +127,78 @@ def test_the_builder_s_pods_carry_the_label_of_the_network_policy(ours: Export) 
 def test_limits_and_memory_are_those_of_the_pipeline_file() -> None:
     export = exported(changed(resources={"memory": "4g", "cpus": 1.5}, timeout=90, scratch="memory"))
     step = stage_step(export)
-    assert step["computeResources"]["limits"] == {"cpu": "1500m", "memory": str(4 << 30)}
-    tasks = tekton.documents(export, TEKTON)
+    wanted = {"cpu": "1500m", "memory": str(4 << 30)}
+    assert step["computeResources"] == {"requests": wanted, "limits": wanted}
+    assert pods(export)[0]["spec"]["containers"][0]["resources"] == step["computeResources"]
+    tasks = tasks_of(export)
     assert tasks["pipeline.yaml"][0]["spec"]["tasks"][0]["timeout"] == "90s"
     assert tasks["tasks.yaml"][0]["spec"]["volumes"][0]["emptyDir"] == {"medium": "Memory"}
+
+
+@HAND_OFF
+def test_stages_that_hand_off_share_no_volume(ours: Export) -> None:
+    made = tasks_of(ours, hand_off="r.example.com/builds")
+    assert "networkpolicy.yaml" not in made
+    (run,) = made["pipelinerun.yaml"]
+    assert "workspace" not in {bound["name"] for bound in run["spec"]["workspaces"]}
+    resolver, fetcher, builder = made["tasks.yaml"]
+    assert [step["name"] for step in resolver["spec"]["steps"]] == ["output", "resolver", "results", "give"]
+    assert [step["name"] for step in builder["spec"]["steps"]] == ["take", "output", "builder", "results", "give"]
+    assert {"name": "made-workspace", "emptyDir": {}} in fetcher["spec"]["volumes"]
+    take, *_, give = fetcher["spec"]["steps"]
+    assert {mount["mountPath"]: mount.get("subPath") for mount in take["volumeMounts"]}["/artifacts/resolver"] == "lock"
+    assert {mount["mountPath"]: mount.get("subPath") for mount in give["volumeMounts"]}["/artifacts"] == "repo"
+    (pipeline,) = made["pipeline.yaml"]
+    told = {item["name"]: item["value"] for item in pipeline["spec"]["tasks"][2]["params"]}
+    assert told["fetcher-artifact"] == "$(tasks.fetcher.results.IMAGE_DIGEST)"
+    assert told["resolver-artifact"] == "$(tasks.resolver.results.IMAGE_DIGEST)"
+    assert told["lockfile-sha256"] == "$(tasks.resolver.results.lockfile-sha256)"
+
+
+@HAND_OFF
+def test_only_the_steps_that_carry_see_the_login(ours: Export) -> None:
+    for task in tasks_of(ours, hand_off="r.example.com/builds")["tasks.yaml"]:
+        seeing = {s["name"] for s in task["spec"]["steps"] for m in s.get("volumeMounts", ()) if m["name"] == "login"}
+        assert seeing == {"give"} | ({"take"} if "resolver" not in task["metadata"]["name"] else set())
+        assert all(
+            step["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+            for step in task["spec"]["steps"] if step["name"] in seeing
+        )  # fmt: skip
+
+
+@MATRIX
+def test_each_architecture_has_its_tasks_images_target_nodes_and_directory() -> None:
+    pipeline = load(ROOT / "pipeline.yaml")
+    pinned = [
+        pins.pinned(exported(pipeline, target=f"x-{name}"), {stage.image: f"r/{stage.name}@{name}"
+                    for stage in pipeline.stages}, allow_tags=False)
+        for name in ("x86_64", "aarch64")
+    ]  # fmt: skip
+    made = tasks_of(*(fixed(export, "target") for export in pinned), architectures=("amd64", "arm64"))
+    assert [task["metadata"]["name"] for task in made["tasks.yaml"][3:]] == [
+        "rpm-resolver-arm64", "rpm-fetcher-arm64", "rpm-builder-arm64",
+    ]  # fmt: skip
+    for task, name in zip(made["tasks.yaml"], ["x86_64"] * 3 + ["aarch64"] * 3, strict=True):
+        assert {step["image"].rpartition("@")[2] for step in task["spec"]["steps"]} == {name}
+    assert "x-aarch64" in made["tasks.yaml"][3]["spec"]["steps"][1]["args"]
+    (pipeline_document,), (run,) = made["pipeline.yaml"], made["pipelinerun.yaml"]
+    assert "target" not in {parameter["name"] for parameter in pipeline_document["spec"]["params"]}
+    fetcher = pipeline_document["spec"]["tasks"][4]
+    assert (fetcher["name"], fetcher["runAfter"]) == ("fetcher-arm64", ["resolver-arm64"])
+    assert {"name": "lockfile-sha256", "value": "$(tasks.resolver-arm64.results.lockfile-sha256)"} in fetcher["params"]
+    assert {"name": "workspace-lock", "workspace": "workspace", "subPath": "arm64/lock"} in fetcher["workspaces"]
+    nodes = {told["pipelineTaskName"]: told["podTemplate"]["nodeSelector"] for told in run["spec"]["taskRunSpecs"]}
+    assert len(nodes) == 6
+    assert nodes["builder-arm64"] == {"kubernetes.io/arch": "arm64"}
+    assert nodes["builder-amd64"] == {"kubernetes.io/arch": "amd64"}
+
+
+@MATRIX
+def test_what_is_no_architecture_or_no_parameter_is_refused(ours: Export) -> None:
+    with pytest.raises(ExportRefused):
+        tasks_of(fixed(ours, "target"), architectures=("x86_64",))
+    with pytest.raises(ExportRefused, match="srpm"):
+        fixed(ours, "srpm")
 
 
 def test_a_spec_takes_the_place_of_the_source_rpm() -> None:
@@ -127,11 +213,11 @@ def test_a_spec_takes_the_place_of_the_source_rpm() -> None:
 @pytest.mark.parametrize("value", HOSTILE)
 def test_a_hostile_value_stays_a_value(value: str) -> None:
     export = exported(load(ROOT / "pipeline.yaml"), target=value, srpm=f"/in/{value}.src.rpm")
-    documents = {**tekton.documents(export, TEKTON), **kubernetes.documents(export, PODS)}
+    documents = {**tasks_of(export), **kubernetes.documents(export, PODS)}
     for every in documents.values():
         for document in every:
             assert YAML(typ="safe", pure=True).load(yaml_text(document)) == document
-    (run,) = tekton.documents(export, TEKTON)["pipelinerun.yaml"]
+    (run,) = tasks_of(export)["pipelinerun.yaml"]
     assert {"name": "target", "value": value} in run["spec"]["params"]
     arguments = pods(export)[0]["spec"]["containers"][0]["args"]
     assert arguments[arguments.index("--target") + 1].replace("$$", "$") == value
@@ -202,6 +288,8 @@ def test_two_images_of_one_name_cannot_be_pushed() -> None:
         pins.destinations(("a/x:1", "b/x:1"), "r.example.com")
     with pytest.raises(ExportRefused):
         pins.destinations(("a/x",), "https://r.example.com")
+    with pytest.raises(ExportRefused):
+        pins.place("r.example.com/builds:tag")
 
 
 def test_a_summary_holds_no_markup_of_a_package() -> None:
@@ -212,3 +300,14 @@ def test_a_summary_holds_no_markup_of_a_package() -> None:
     assert "| `a??b????x?.rpm` | 1.0 kB |" in text
     assert "| build | 1:01 |" in text
     assert "build.log" not in text
+
+
+def test_the_arithmetic_of_the_how_to_is_right() -> None:
+    text = (ROOT / "docs/how-to/run-on-tekton.md").read_text()
+    block = text.partition("<!-- test: arithmetic -->\n```\n")[2].partition("```")[0]
+    sums = [re.fullmatch(r".+?   *([0-9(][0-9 .\u00d7+/()]*) = ([0-9.]+)", line) for line in block.splitlines()]
+    assert len(sums) == 7
+    for found in sums:
+        assert found is not None
+        value = eval(found[1].replace("\u00d7", "*"))
+        assert round(value, len(found[2].partition(".")[2])) == float(found[2]), found[0]
