@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import rpm_rs
 
 from hermetic_rpm.runner.command import TMPFS_OPTIONS
 from hermetic_rpm.runner.plan import SCRATCH
+from tests.support import documents
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "build/demo"
@@ -188,10 +188,7 @@ def with_runner(engine: Engine, home: Path, **more: str) -> Engine:
 
 def commands(how_to: str, name: str) -> str:
     """The commands of a how-to that are marked with ``name``."""
-    text = (ROOT / "docs/how-to" / how_to).read_text()
-    found = re.search(rf"<!-- test: {name} -->\n```bash\n(.*?)```", text, re.DOTALL)
-    assert found is not None
-    return found[1]
+    return documents.commands(f"docs/how-to/{how_to}", name)
 
 
 def runner(*arguments: str | Path, environment: dict[str, str], cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
