@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -48,6 +49,12 @@ def paths(done: subprocess.CompletedProcess[str]) -> list[str]:
     return [Path(line).name for line in done.stdout.splitlines() if line.endswith(".rpm")]
 
 
+def proved(done: subprocess.CompletedProcess[str]) -> None:
+    """What `verify` printed says so of what a newcomer can prove."""
+    for check in ("signature", "subjects", "lock", "repository", "isolation"):
+        assert re.search(rf"^{check} +proved ", done.stdout, re.MULTILINE), done.stdout
+
+
 def test_the_tutorial_is_true_from_beginning_to_end(newcomer: Engine) -> None:
     assert "hello-2.10-1.demo1.x86_64.rpm" in paths(do(newcomer, TUTORIAL, "demo"))
     assert "gnu.org" in do(newcomer, TUTORIAL, "look").stdout
@@ -67,11 +74,13 @@ def test_the_tutorial_is_true_from_beginning_to_end(newcomer: Engine) -> None:
 def test_the_two_commands_of_the_readme(newcomer: Engine) -> None:
     named = paths(do(newcomer, README, "two"))
     assert "hello-2.10-1.demo1.x86_64.rpm" in named
-    results = newcomer.home / "results"
+    results = newcomer.home / "build/results"
     assert {path.name for path in results.glob("*.rpm")} <= set(named)
     assert any(rpm_query(path, "%{name}") == "demo-dynamic" for path in results.glob("*.rpm"))
     logs = {"build.log", "root.log", "state.log", "hw_info.log", "installed_pkgs.log", "result.json"}
     assert logs <= {path.name for path in results.iterdir()}
+    proved(do(newcomer, README, "prove"))
+    assert b"demo-dynamic" in (newcomer.home / "build/report.html").read_bytes()
 
 
 def test_what_a_host_allows(newcomer: Engine) -> None:
