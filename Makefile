@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup images demo pipeline lint test status bench clean
+.PHONY: help setup images demo pipeline docs lint test status bench clean
 
 PYTHON ?= python3
 VENV := .venv/bin
@@ -48,6 +48,9 @@ pipeline: srpm-given images $(if $(filter demo-%,$(TARGET)),distribution) ## tur
 srpm-given:
 	@if [[ -z '$(SRPMS)' && ! -r $${SPEC:-$$SRPM} ]]; then echo "Say which source RPM or spec: make pipeline SRPM=path or SPEC=path (not '$${SPEC:-$$SRPM}')." >&2; exit 2; fi
 
+docs: ## make the documentation as a site in build/site; a broken link ends it
+	@$(PYTHON) -m setup docs
+
 lint: setup ## check style, types and shell scripts
 	@$(VENV)/ruff check .
 	@$(VENV)/ruff format --check .
@@ -55,7 +58,7 @@ lint: setup ## check style, types and shell scripts
 	@$(VENV)/mypy --package setup
 	@$(VENV)/shellcheck .ci/run bench/bare.sh
 
-test: images distribution lint ## lint, then the unit, integration and end-to-end tests, [WORKERS=2] files at a time
+test: images distribution docs lint ## lint, then the unit, integration and end-to-end tests, [WORKERS=2] files at a time
 	@$(HOST) $(VENV)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder --status=build/status.md
 
 status: test ## run all tests, and write docs/status.md from what they proved

@@ -10,6 +10,7 @@ import collections
 import contextlib
 import json
 import os
+import re
 import resource
 import sys
 import threading
@@ -26,6 +27,10 @@ JSON = "json"
 
 CLEAR = "\r\x1b[K"
 """Takes a terminal's last line away."""
+
+_MARKED = re.compile(r"^([\w-]+: )(warning|error):")
+_COLOURS = {"warning": "\x1b[33m", "error": "\x1b[1;31m"}
+_PLAIN = "\x1b[0m"
 
 DRAWN_EVERY, EVENT_EVERY = 0.2, 1.0
 SAID_EVERY_SECONDS, SAID_EVERY_FRACTION = 15.0, 0.1
@@ -92,7 +97,7 @@ class Progress:
     def lines(self, lines: Iterable[str]) -> None:
         """Show whole lines as they are: another program wrote them for people, or as JSON."""
         named = lines if self.package is None else (self._named(line, self.package) for line in lines)
-        self._show("".join(f"{line}\n" for line in named))
+        self._show("".join(f"{self._coloured(line)}\n" for line in named))
 
     def event(self, level: str, message: str, **more: object) -> None:
         """Tell something to programs, with further fields."""
@@ -139,6 +144,12 @@ class Progress:
             and self.stream.isatty()
             and os.environ.get("TERM", "dumb") != "dumb"
         )
+
+    def _coloured(self, line: str) -> str:
+        """A warning or error stands out on a terminal, unless the user wants no colours (https://no-color.org)."""
+        if not self._live or os.environ.get("NO_COLOR"):
+            return line
+        return _MARKED.sub(lambda found: f"{found[1]}{_COLOURS[found[2]]}{found[2]}:{_PLAIN}", line)
 
     def _width(self) -> int:
         try:

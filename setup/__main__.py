@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from hermetic_rpm.errors import HermeticError
-from setup import cleaning, engine, images, node, packages, paths, requirements, venv
+from setup import cleaning, docs, engine, images, node, packages, paths, requirements, venv
 
 
 def say(message: str) -> None:
@@ -31,6 +31,13 @@ def build_images(arguments: argparse.Namespace) -> None:
     sys.stdout.write(images.sizes(made) + "\n")
 
 
+def build_docs(arguments: argparse.Namespace) -> None:
+    """Make the documentation as a site."""
+    del arguments
+    venv.have_for_docs(say)
+    sys.stdout.write(f"{docs.build(paths.SITE)}\n")
+
+
 def clean(arguments: argparse.Namespace) -> None:
     """Remove build/ and the project's containers and images."""
     del arguments
@@ -45,7 +52,7 @@ def pin(arguments: argparse.Namespace) -> None:
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
-    "host": host, "images": build_images, "clean": clean, "requirements": pin,
+    "host": host, "images": build_images, "docs": build_docs, "clean": clean, "requirements": pin,
 }  # fmt: skip
 
 

@@ -25,11 +25,17 @@ def of_stage(project: Mapping[str, Any], stage: str) -> tuple[str, ...]:
     return tuple(project["project"]["optional-dependencies"][stage])
 
 
+def of_docs(project: Mapping[str, Any]) -> tuple[str, ...]:
+    """What makes the site of the documentation."""
+    return tuple(project["project"]["optional-dependencies"]["docs"])
+
+
 def of_development(project: Mapping[str, Any]) -> tuple[str, ...]:
-    """What the virtual environment holds: everything but the project itself."""
+    """What the virtual environment holds: everything but the project itself and the generator of the site."""
     extras: Mapping[str, Sequence[str]] = project["project"]["optional-dependencies"]
     own = f"{project['project']['name']}["
-    listed = [line for extra in extras.values() for line in extra if not line.startswith(own)]
+    needed = (extra for name, extra in extras.items() if name != "docs")
+    listed = [line for extra in needed for line in extra if not line.startswith(own)]
     return tuple(sorted({*project["project"]["dependencies"], *listed, *project["build-system"]["requires"], *TOOLS}))
 
 
@@ -44,8 +50,11 @@ def compile_all() -> tuple[Path, ...]:
         path = paths.CONTAINERS / stage / "requirements.txt"
         _compile(of_stage(project, stage), path, f"--python-version={PYTHON_OF_THE_IMAGES}")
         written.append(path)
-    _compile(of_development(project), paths.DEV_REQUIREMENTS, f"--python-version={oldest}", "--universal")
-    return (*written, paths.DEV_REQUIREMENTS)
+    on_hosts = {paths.DEV_REQUIREMENTS: of_development(project), paths.DOCS_REQUIREMENTS: of_docs(project)}
+    for path, listed in on_hosts.items():
+        _compile(listed, path, f"--python-version={oldest}", "--universal")
+        written.append(path)
+    return tuple(written)
 
 
 def _compile(requirements: tuple[str, ...], path: Path, *options: str) -> None:

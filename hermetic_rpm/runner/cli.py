@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-from hermetic_rpm import __version__
 from hermetic_rpm.edge import build_options, log_format_option, resolver_options
 from hermetic_rpm.inputs import Input
 from hermetic_rpm.lock.model import BuildOptions
@@ -40,6 +39,7 @@ from hermetic_rpm.runner.sign_cli import sign_command
 from hermetic_rpm.runner.summary import results, summary
 from hermetic_rpm.runner.target_cli import target
 from hermetic_rpm.runner.verify_cli import verify_command
+from hermetic_rpm.runner.version_option import version_option
 
 _pipeline = pipeline_option()
 _assignments = click.option(
@@ -53,7 +53,7 @@ def _planned(function: Callable[..., None]) -> Callable[..., Any]:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="hermetic-rpm")
+@version_option()
 def cli() -> None:
     """Turn a source RPM into binary RPMs from locked and verified inputs only."""
 

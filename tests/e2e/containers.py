@@ -17,7 +17,7 @@ import rpm_rs
 
 from hermetic_rpm.runner.command import TMPFS_OPTIONS
 from hermetic_rpm.runner.plan import SCRATCH
-from tests.support.how_to import commands as commands  # noqa: PLC0414 - tests have it from here
+from tests.support import documents
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "build/demo"
@@ -184,6 +184,11 @@ def with_runner(engine: Engine, home: Path, **more: str) -> Engine:
     """The same podman with `hermetic-rpm` on its path."""
     path = f"{Path(sys.executable).parent}:{engine.environment['PATH']}"
     return Engine(name=home.name, prefix=(), environment={**engine.environment, "PATH": path, **more}, home=home)
+
+
+def commands(how_to: str, name: str) -> str:
+    """The commands of a how-to that are marked with ``name``."""
+    return documents.commands(f"docs/how-to/{how_to}", name)
 
 
 def runner(*arguments: str | Path, environment: dict[str, str], cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:

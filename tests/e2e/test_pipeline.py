@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from pathlib import Path
 
 import pytest
 
 from containers import DEMO, ROOT, TARGETS, Engine, Workspace, rpm_query, runner, sample
+from tests.support.documents import commands
 
 SCRATCH = dict(zip(TARGETS, ("disk", "memory"), strict=True))
 
@@ -52,10 +52,7 @@ def test_the_commands_of_the_readme_work(request: pytest.FixtureRequest, tmp_pat
     if who == "rootless":
         owner = engine.home.stat()
         shutil.chown(place, owner.st_uid, owner.st_gid)
-    text = (ROOT / "README.md").read_text()
-    found = re.search(r"<!-- test: stages -->\n```bash\n(.*?)```", text, re.DOTALL)
-    assert found is not None
-    script = found[1].replace("demo-dnf5-x86_64", target)
+    script = commands("README.md", "stages").replace("demo-dnf5-x86_64", target)
     done = engine.run("bash", "-euc", script, cwd=place)
     assert done.returncode == 0, done.stderr[-4000:]
     assert "privileged" not in script.replace("UNPRIVILEGED", "")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import subprocess
 from dataclasses import replace
@@ -13,7 +12,18 @@ from typing import Any
 import hostile_packages
 import pytest
 
-from containers import CAPABILITIES, ROOT, TARGETS, Engine, Workspace, host_environment, runner, sample, workspace_at
+from containers import (
+    CAPABILITIES,
+    ROOT,
+    TARGETS,
+    Engine,
+    Workspace,
+    commands,
+    host_environment,
+    runner,
+    sample,
+    workspace_at,
+)
 from hermetic_rpm import errors
 
 PROFILE = ROOT / "containers/seccomp.json"
@@ -177,10 +187,7 @@ def test_a_scratch_where_programs_cannot_run_is_named(rootful: Engine) -> None:
 
 @FINDS
 def test_the_documented_command_runs(rootful: Engine) -> None:
-    text = (ROOT / "docs/how-to/run-on-docker-and-kubernetes.md").read_text()
-    found = re.search(r"<!-- test: preflight -->\n```bash\n(.*?)```", text, re.DOTALL)
-    assert found is not None
-    done = rootful.run("bash", "-ec", found[1], cwd=ROOT)
+    done = rootful.run("bash", "-ec", commands("run-on-docker-and-kubernetes.md", "preflight"), cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -41,15 +40,6 @@ def test_the_commands_of_the_how_to(rootful: Engine, hello: Workspace, tmp_path:
     assert b'<span class="state open">' not in first
     here.run("bash", "-euc", f"cd {tmp_path}\n{commands('make-a-report.md', 'previous')}", check=True)
     assert b"The locks are equal." in (tmp_path / "hello.html").read_bytes()
-
-
-def test_the_tutorial_proves_and_shows_what_make_demo_built(rootful: Engine, hello: Workspace, tmp_path: Path) -> None:
-    (tmp_path / ".venv").symlink_to(Path(sys.executable).parents[1])
-    (tmp_path / "build").mkdir()
-    (tmp_path / "build/workspace").symlink_to(hello.path)
-    shutil.copytree(hello.path / "results", tmp_path / "build/results")
-    rootful.run("bash", "-euc", commands("../tutorial/first-build.md", "prove"), cwd=tmp_path, check=True)
-    assert b"hello-2.10" in (tmp_path / "build/report.html").read_bytes()
 
 
 @pytest.mark.promise("6.5", "the report is one file that needs no network")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from containers import DEMO, TARGETS, Engine, quick_srpm, rpm_query, runner
+from containers import DEMO, TARGETS, Engine, commands, quick_srpm, rpm_query, runner, with_runner
 
 
 @pytest.mark.promise("6.6", "`hermetic-rpm init` writes a starter project")
@@ -29,3 +29,11 @@ def test_a_starter_project_builds(rootful: Engine, tmp_path: Path) -> None:
     assert all(path.parent == project / "build/workspace/results" for path in made)
     lockfile = project / "build/workspace/lock/buildroot_lock.json"
     assert "keeps policy.yaml" in run("policy", "check", "--policy", "policy.yaml", "--lockfile", lockfile)
+
+
+@pytest.mark.promise("6.6", "`hermetic-rpm init` writes a starter project")
+def test_the_commands_of_the_how_to(rootful: Engine, tmp_path: Path) -> None:
+    with_runner(rootful, tmp_path).run("bash", "-euc", commands("start-a-project.md", "init"), check=True)
+    assert (tmp_path / "my-package/targets/fedora-rawhide-x86_64.yaml").is_file()
+    valid = runner("validate", environment=rootful.environment, cwd=tmp_path / "my-package")
+    assert valid.returncode == 0, valid.stderr

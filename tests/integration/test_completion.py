@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import terminal
+from tests.support.documents import commands
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMISE = pytest.mark.promise("6.6", "completion for bash, zsh and fish")
@@ -27,10 +28,9 @@ START = {
     "bash": ("bash", "--norc", "--noprofile", "-i"),
     "zsh": ("zsh", "-f", "-i"),
 }
-LOAD = {
-    "bash": 'eval "$(hermetic-rpm completion bash)"',
-    "zsh": 'autoload -Uz compinit; compinit -u -D; eval "$(hermetic-rpm completion zsh)"',
-}
+HOW_TO = "docs/how-to/start-a-project.md"
+BEFORE = {"bash": "", "zsh": "autoload -Uz compinit; compinit -u -D; "}
+"""What the how-to says must have been done."""
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def need(shell: str) -> None:
 def test_the_tab_key_completes(place: Path, shell: str) -> None:
     need(shell)
     with terminal.session(START[shell], cwd=place, env=environment(place), columns=200) as typed:
-        typed.type(f"{LOAD[shell]}; echo rea''dy\n")
+        typed.type(f"{BEFORE[shell]}{commands(HOW_TO, shell).strip()}; echo rea''dy\n")
         typed.see("ready\n")
         for begun, rest in WORDS:
             typed.type(f"{begun}\t")
@@ -68,7 +68,7 @@ def test_the_tab_key_completes(place: Path, shell: str) -> None:
 @pytest.mark.parametrize(("begun", "rest"), WORDS)
 def test_fish_offers_the_word(place: Path, begun: str, rest: str) -> None:
     need("fish")
-    script = f"hermetic-rpm completion fish | source; complete -C '{begun}'"
+    script = f"{commands(HOW_TO, 'fish')}complete -C '{begun}'"
     done = subprocess.run(
         ["fish", "--no-config", "-c", script], cwd=place, env=environment(place), check=True, text=True,
         capture_output=True,

@@ -16,7 +16,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from hermetic_rpm.export import github
-from tests.support.how_to import commands
+from tests.support.documents import commands
 from tests.support.servers import registry
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -202,7 +202,7 @@ def test_an_architecture_told_twice_or_with_other_pins_is_refused(tmp_path: Path
 
 def documented(how_to: str, name: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """The commands of a how-to that are marked with ``name``, run as they stand there."""
-    script = commands(how_to, name)
+    script = commands(f"docs/how-to/{how_to}", name)
     environment = {**os.environ, **environment, "PATH": f"{BIN}:{os.environ['PATH']}"}
     done = subprocess.run(
         ("bash", "-euc", script), check=False, text=True, capture_output=True, cwd=cwd, env=environment

@@ -26,6 +26,7 @@ from hermetic_rpm.image.manifest import Image
 from hermetic_rpm.lock import join, lockfile
 from hermetic_rpm.runner import prefetched
 from tests.support import fetching
+from tests.support.documents import commands
 from tests.support.fetching import Ran, Room
 from tests.support.server import FaultyServer, serving
 
@@ -119,6 +120,22 @@ def test_a_lock_goes_to_hermeto_and_comes_back_and_is_fetched(case: Case, paths:
     fetched = Room(directory=case.directory / "again").fetch()
     assert fetched.code == 0, fetched.err
     assert len(list((case.directory / "again/repo").glob("*.rpm"))) == len(paths)
+
+
+@PROMISE
+def test_the_commands_of_the_how_to(case: Case) -> None:
+    (case.directory / "lock").symlink_to("work/lock")
+    (case.directory / "hermeto-output").symlink_to(fetching.PACKAGES)
+    environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "PYTHONPATH": str(fetching.ROOT)}
+    for name in ("export", "import"):
+        script = commands("docs/how-to/work-with-hermeto.md", name)
+        done = subprocess.run(
+            ("bash", "-euc", script), cwd=case.directory, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        if name == "export":
+            (case.directory / "lock").unlink()
+    assert case.call("check", "lock").code == 0
 
 
 @PROMISE

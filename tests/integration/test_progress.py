@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -16,6 +17,11 @@ from tests.support.fetching import ROOT, Room
 from tests.support.server import serving
 
 pytestmark = pytest.mark.promise("4.11", "a live bar on a terminal, plain lines in CI, JSON lines on request")
+
+COLOURS = pytest.mark.promise(
+    "6.6", "colours and progress appear only on a terminal, colours not where NO_COLOR is set"
+)
+WARNING = "\x1b[33mwarning:\x1b[0m"
 
 NAMES = ("demo-caret", "demo-epoch", "demo-tilde")
 LYING = "demo-epoch-1.0-1.demo1.noarch.rpm"
@@ -37,16 +43,26 @@ def room(tmp_path: Path, demo: Path, tiny: Image, tiny_layout: Path) -> Iterator
         yield made
 
 
+@COLOURS
 def test_a_bar_is_drawn_on_a_terminal_and_taken_away(room: Room) -> None:
-    seen = terminal.run(room.command(), cwd=ROOT)
+    seen = terminal.run(room.command(), cwd=ROOT, env={**os.environ, "NO_COLOR": ""})
     assert seen.code == 0, seen.written
     assert len(seen.drawn) >= 3
     assert all(re.match(r"fetcher: +\d+ % ", bar) and len(bar) < 80 for bar in seen.drawn)
     assert any("0/3 files, " in bar and "kB" in bar for bar in seen.drawn)
     assert not [line for line in seen.screen if "\r" in line or "%" in line]
-    assert any(line.startswith("fetcher: warning: ") and LYING in line for line in seen.screen)
+    assert any(line.startswith(f"fetcher: {WARNING} ") and LYING in line for line in seen.screen)
     assert [line for line in seen.screen if END.fullmatch(line)]
     assert seen.screen[-2:] == [f"fetcher: 3 packages and the bootstrap image in {room.repo}", ""]
+
+
+@COLOURS
+def test_without_colours_the_bar_is_drawn_all_the_same(room: Room) -> None:
+    seen = terminal.run(room.command(), cwd=ROOT, env={**os.environ, "NO_COLOR": "1"})
+    assert seen.code == 0, seen.written
+    assert any(line.startswith("fetcher: warning: ") and LYING in line for line in seen.screen)
+    assert seen.drawn
+    assert set(re.findall(r"\x1b\[[0-9;]*[A-Za-z]", seen.written)) == {"\x1b[K"}
 
 
 def test_a_dumb_terminal_gets_lines(room: Room) -> None:
@@ -55,6 +71,7 @@ def test_a_dumb_terminal_gets_lines(room: Room) -> None:
     assert not {"\r", "\x1b", "%"} & set(seen.written)
 
 
+@COLOURS
 def test_ci_gets_plain_lines(room: Room) -> None:
     ran = room.fetch()
     assert ran.code == 0

@@ -46,6 +46,7 @@ def clocked(*moments: float) -> Callable[[], float]:
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1")
     return Terminal()
 
 

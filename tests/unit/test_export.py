@@ -304,7 +304,7 @@ def test_a_summary_holds_no_markup_of_a_package() -> None:
 
 def test_the_arithmetic_of_the_how_to_is_right() -> None:
     text = (ROOT / "docs/how-to/run-on-tekton.md").read_text()
-    block = text.partition("<!-- test: arithmetic -->\n```\n")[2].partition("```")[0]
+    block = text.partition("<!-- test: arithmetic -->\n```text\n")[2].partition("```")[0]
     sums = [re.fullmatch(r".+?   *([0-9(][0-9 .\u00d7+/()]*) = ([0-9.]+)", line) for line in block.splitlines()]
     assert len(sums) == 7
     for found in sums:

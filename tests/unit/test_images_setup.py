@@ -185,3 +185,10 @@ def test_development_pins_everything_by_hash_and_not_the_project_itself() -> Non
     found = {name.replace(".", "-") for name in pinned(paths.DEV_REQUIREMENTS)}
     assert wanted <= found
     assert "hermetic-rpm" not in found
+
+
+def test_the_site_pins_its_generator_by_hash_apart_from_development() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wanted = {name_of(line) for line in requirements.of_docs(project)}
+    assert wanted <= set(pinned(paths.DOCS_REQUIREMENTS))
+    assert not wanted & set(pinned(paths.DEV_REQUIREMENTS))
