@@ -77,7 +77,7 @@ def by_dnf(log, target_name):
         sandbox.bind(config, package_manager.CONFIG, read_only=True),
         *resolve._local_repositories(target),
     )
-    manager = package_manager.find(target.package_manager, boot, cache=WORK / "dnf", mounts=mounts)
+    manager = package_manager.find(target.package_manager, boot, cache=WORK / "dnf", mounts=mounts, online=mounts)
     package_manager.install(manager, boot, target, tuple(package.rpm.nevra for package in lock.packages))
     return boot
 
