@@ -1,8 +1,8 @@
 """The minimal buildroot, kept as an archive: the next resolve for the same repositories starts from it.
 
 What completes a bootstrap image is kept the same way.  The key is the image's digest, the
-target's file and the checksum of each repository's ``repomd.xml``: when one of them changes, so
-does what is kept.  Package code never sees the archive; an archive (unlike a tree) belongs to
+target's file, its OpenPGP keys and the checksum of each repository's ``repomd.xml``: when one of
+them changes, so does what is kept.  Package code never sees the archive; an archive (unlike a tree) belongs to
 the user who ran the container.
 """
 
@@ -22,7 +22,7 @@ from hermetic_rpm import cache as cache_store
 from hermetic_rpm.buildroot import archive
 from hermetic_rpm.errors import CommandFailed
 from hermetic_rpm.files import writing_errors
-from hermetic_rpm.image.manifest import Image
+from hermetic_rpm.target.keys import Key
 from hermetic_rpm.target.model import Repository, Target
 from stages.resolver import web
 from stages.resolver.access import Access
@@ -80,12 +80,18 @@ class Slot:
             waiting.rmdir()
 
 
-def slot(cache: Path, target: Target, image: Image, access: Access, *, kind: str = MINIMAL) -> Slot | None:
-    """The slot of a kind for what the repositories offer now; None if one of them cannot be asked."""
+def slot(
+    cache: Path, target: Target, image: str, keys: tuple[Key, ...], access: Access, *, kind: str = MINIMAL
+) -> Slot | None:  # fmt: skip
+    """The slot of a kind for what the repositories offer now; None if one of them cannot be asked.
+
+    ``image`` is the digest of the bootstrap image.
+    """
     checksums = [repomd_checksum(repository, access) for repository in target.repositories]
     if None in checksums:
         return None
-    identity = json.dumps((__version__, kind, image.manifest.digest, target.sha256, checksums))
+    trusted = [(key.name, key.sha256) for key in keys]
+    identity = json.dumps((__version__, kind, image, target.sha256, trusted, checksums))
     return Slot(path=cache / "buildroots" / f"{hashlib.sha256(identity.encode()).hexdigest()}.tar")
 
 

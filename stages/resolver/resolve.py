@@ -211,7 +211,7 @@ def _set_up(
     completed: tuple[Locked, ...] = ()
     if manager is None:
         with progress.phase("bootstrap"):
-            workshop = _workshop(request, target, way, image, scratch, dnf_cache, online, progress)
+            workshop = _workshop(request, target, way, image, found_keys, scratch, dnf_cache, online, progress)
             completed = bootstrap_packages.complete(boot, target, workshop)
             manager = find()
     if manager is None:
@@ -226,6 +226,7 @@ def _workshop(
     target: Target,
     way: Access,
     image: Image,
+    found_keys: tuple[Key, ...],
     scratch: Path,
     dnf_cache: Path,
     mounts: tuple[sandbox.Mount, ...],
@@ -236,7 +237,9 @@ def _workshop(
     def slot() -> buildroot_cache.Slot | None:
         if request.cache is None:
             return None
-        return buildroot_cache.slot(request.cache, target, image, way, kind=buildroot_cache.BOOTSTRAP)
+        return buildroot_cache.slot(
+            request.cache, target, image.manifest.digest, found_keys, way, kind=buildroot_cache.BOOTSTRAP
+        )
 
     own_cache = dnf_cache / "bootstrap"
     with writing_errors(own_cache):
@@ -363,15 +366,21 @@ def _minimal_buildroot(setup: Setup, request: Request, progress: Progress) -> No
     """Install the minimal buildroot, or take the one that was installed from the same metadata before."""
     target, scratch = setup.target, setup.boot.root.with_name("archive")
     names = ", ".join(target.buildroot)
-    slot = None if request.cache is None else buildroot_cache.slot(request.cache, target, setup.image, setup.access)
+    slot = _slot(setup, request)
     if slot is not None and slot.restore(setup.boot.buildroot, scratch):
         progress.say(f"minimal buildroot from the cache: {names}")
         return
     progress.say(f"minimal buildroot with {setup.manager.program}: {names}")
     package_manager.choose_modules(setup.manager, setup.boot, target)
     package_manager.install(setup.manager, setup.boot, target, target.buildroot)
-    if slot is not None and slot == buildroot_cache.slot(slot.path.parents[1], target, setup.image, setup.access):
+    if slot is not None and slot == _slot(setup, request):
         slot.keep(setup.boot.buildroot, scratch)
+
+
+def _slot(setup: Setup, request: Request) -> buildroot_cache.Slot | None:
+    if request.cache is None:
+        return None
+    return buildroot_cache.slot(request.cache, setup.target, setup.image.manifest.digest, setup.keys, setup.access)
 
 
 def _keep_srpm(request: Request, found: Found) -> tuple[str, ...]:
