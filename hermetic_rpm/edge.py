@@ -7,6 +7,7 @@ A stage's ``__main__`` declares its arguments and calls `run`, which always leav
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import signal
@@ -32,6 +33,8 @@ from hermetic_rpm.result import Output, Result
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+STAGES = ("resolver", "fetcher", "builder", "signer")
+APART = "Give each stage a directory of its own."
 ROLES = ("srpm", "lockfile", "sidecar", "result")
 
 
@@ -188,6 +191,9 @@ def run(stage: str, output: Path, log_format: str, work: Callable[[Progress, Rep
     os.umask(0o022)  # whatever the container's: package code is another user and must be able to look
     end_on_signals()
     error: HermeticError | None = None
+    if (other := _stage_of(output / result.RESULT_NAME)) not in (None, stage):
+        show(progress, refused := OutputRefused(f"{output} holds what the {other} made.", solution=APART))
+        _leave(refused.exit_code)  # its result.json stays as it is, too
     try:
         _prepare_output(output)
         work(progress, report)
@@ -232,6 +238,16 @@ def _prepare_output(output: Path) -> None:
         raise OutputRefused(f"The output directory {output} does not exist.")
     with writing_errors(output):
         (output / result.RESULT_NAME).unlink(missing_ok=True)
+
+
+def _stage_of(path: Path) -> str | None:
+    """The stage that wrote a ``result.json``, if it can be told."""
+    try:
+        data = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    name = data.get("stage") if isinstance(data, dict) else None
+    return name if name in STAGES else None
 
 
 def show(progress: Progress, error: HermeticError) -> None:

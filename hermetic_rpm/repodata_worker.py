@@ -1,4 +1,4 @@
-"""The subprocess of `repodata`: describes packages with createrepo_c, memory limited before it is loaded.
+"""The subprocess of `repodata`: describes packages with createrepo_c, memory and time limited before it is loaded.
 
 It imports nothing of the project, which would take it longer than its work for a small buildroot.
 """
@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 MEMORY_BYTES = 4 << 30
+CPU_SECONDS = 3600
 
 
 def _work(repository: Path, destination: Path, names: list[str], identity: str, more: dict[str, list[str]]) -> None:
@@ -48,6 +49,7 @@ def main() -> None:
     """Answer the request on standard input."""
     request = json.load(sys.stdin)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _work(Path(request.pop("repository")), Path(request.pop("destination")), **request)
 

@@ -73,7 +73,7 @@ def build(request: Request, progress: Progress, report: Report) -> None:
     """Write the RPMs and logs into the output directory."""
     if request.keep_buildroot:
         kept.refuse_taken(request.scratch)
-    collect.remove_earlier(request.output)
+    collect.remove_earlier(request.output, createrepo=request.createrepo)
     with logs.open_logs(request.output, progress) as log:
         with log.phase("check"):
             lock, srpm = _check(request, report, progress)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from hermetic_rpm import made, repodata, sbom
 from hermetic_rpm.buildroot.rpmbuild import TOPDIR
-from hermetic_rpm.errors import BuildFailed
+from hermetic_rpm.errors import BuildFailed, OutputRefused
 from hermetic_rpm.files import copy_out, is_safe_name, names_inside, sha256_of, writing_errors
 from hermetic_rpm.lock.model import Lock
 from hermetic_rpm.lock.offline import REPODATA, SBOMS
@@ -27,9 +28,14 @@ class Built:
     sha256: str
 
 
-def remove_earlier(output: Path) -> None:
-    """Remove the results of an earlier build into this directory, and nothing else."""
+def remove_earlier(output: Path, *, createrepo: bool) -> None:
+    """Remove the results of an earlier build into this directory, and nothing else.
+
+    Raises `OutputRefused` if ``repodata/`` is wanted where somebody else's is.
+    """
     made.remove(output, (*made.earlier(output), *logs.NAMES, INCOMPLETE, repodata.INCOMPLETE))
+    if createrepo and os.path.lexists(output / REPODATA):
+        raise OutputRefused(f"{output / REPODATA} is not of an earlier build.", solution="Remove it.")
 
 
 def results(buildroot: Path, output: Path, readers: Readers) -> tuple[Built, ...]:

@@ -130,8 +130,9 @@ def resolve(request: Request, progress: Progress, report: Report) -> None:
             with progress.phase("origins"):
                 origins = _origins(setup, found, progress)
             with progress.phase("lock"):
-                srpms = _keep_srpm(request, found)
                 srpm = given or assemble.locked_srpm(found.srpm)
+                expect_srpm(srpm.sha256, request.expected)
+                srpms = _keep_srpm(request, found)
                 _write_lock(request, setup, expanded.recorded, srpm, found, origins, edges)
                 metadata.keep(cache, dnf_cache, origins.packages)
                 report.facts[OFFERS] = offers.used(expanded.working, setup.image, setup.keys, dnf_cache)

@@ -216,7 +216,7 @@ def test_a_stage_that_downloads_has_a_bar_of_the_runner(project: Project) -> Non
     seen = project.stage("only", DOWNLOAD).on_a_terminal("run")
     assert seen.code == 0, seen.written
     assert any(line.startswith("fetcher:  60 % [####") for line in seen.drawn)
-    assert "fetcher: warning: a mirror \N{REPLACEMENT CHARACTER}[2J lies" in seen.screen
+    assert "fetcher: \x1b[33mwarning:\x1b[0m a mirror \N{REPLACEMENT CHARACTER}[2J lies" in seen.screen
     assert "fetcher: 1/2 files, 100/100 B, 10 B/s" in seen.screen
     assert not [line for line in seen.screen if "%" in line or "\r" in line]
 

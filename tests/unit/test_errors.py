@@ -112,6 +112,17 @@ def test_a_missing_output_directory_is_refused(tmp_path: Path) -> None:
     assert caught.value.code == errors.OutputRefused.exit_code
 
 
+def test_what_another_stage_made_stays_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    outcome(tmp_path, None)
+    before = (tmp_path / "result.json").read_bytes()
+    with pytest.raises(SystemExit) as caught:
+        edge.run("signer", tmp_path, JSON, lambda _progress, _report: pytest.fail("it works there"))
+    assert caught.value.code == errors.OutputRefused.exit_code
+    assert (tmp_path / "result.json").read_bytes() == before
+    assert "holds what the fetcher made" in capsys.readouterr().err
+    outcome(tmp_path, None)
+
+
 def test_a_source_rpm_that_was_swapped_is_refused() -> None:
     edge.expect_srpm("0" * 64, {})
     edge.expect_srpm("0" * 64, {"srpm": "0" * 64})

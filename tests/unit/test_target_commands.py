@@ -188,7 +188,7 @@ def test_the_pipeline_takes_targets_and_keys_from_where_the_user_has_them(direct
     planned = CliRunner().invoke(
         cli,
         ["plan", "--pipeline", str(ROOT / "pipeline.yaml"), "-p", f"srpm={directory}/good.yaml", "-p", "target=good",
-         "-p", f"targets={directory}", "-p", f"keys={directory}/config"],
+         "-p", f"targets={directory}", "-p", f"keys={directory}/config", "-p", f"workspace={directory}/workspace"],
     )  # fmt: skip
     assert f"source={directory},destination=/targets,ro=true" in planned.stdout
     assert f"source={directory}/config,destination=/usr/share/distribution-gpg-keys,ro=true" in planned.stdout
