@@ -64,7 +64,8 @@ test: images distribution docs lint ## lint, then the unit, integration and end-
 status: test ## run all tests, and write docs/status.md from what they proved
 	@cp build/status.md docs/status.md
 
-bench: images distribution ## measure fetcher and builder against bare programs; MOCK_HERMETIC_REPO and MOCK_HERMETIC_BUILD add Mock's
+bench: images distribution ## measure the stages against bare programs; MOCK_CALCULATE, MOCK_HERMETIC_REPO, MOCK_HERMETIC_BUILD add Mock's
+	@$(HOST) $(VENV)/python -m bench resolve
 	@$(HOST) $(VENV)/python -m bench fetch
 	@$(HOST) $(VENV)/python -m bench build
 

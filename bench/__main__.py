@@ -1,4 +1,4 @@
-"""``python -m bench fetch|build``: measure the fetcher or the builder."""
+"""``python -m bench resolve|fetch|build``: measure a stage."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import argparse
 import signal
 from pathlib import Path
 
-from bench import build, fetch
+from bench import build, fetch, resolve
 
-WHAT = {"fetch": fetch.measure, "build": build.measure}
+WHAT = {"resolve": resolve.measure, "fetch": fetch.measure, "build": build.measure}
 
 
 def main() -> None:

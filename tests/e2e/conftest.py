@@ -17,6 +17,31 @@ from containers import DEMO, IMAGES, ROOT, Engine, Workspace, host_environment, 
 
 USER = "hermetic-e2e"
 
+ATTACK = """
+Name: attack
+Version: 1
+Release: 1
+Summary: Attacks
+License: MIT
+BuildArch: noarch
+{preamble}
+%description
+Attacks.
+%prep
+{prep}
+%build
+{build}
+%install
+mkdir -p %{{buildroot}}/usr/share/attack
+date -u -d @0 > %{{buildroot}}/usr/share/attack/date
+{install}
+%files
+/usr/share/attack
+%changelog
+* Mon Jun 02 2025 A <a@example.com> - 1-1
+- B
+"""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Everything below this directory is end-to-end."""
@@ -140,3 +165,26 @@ def hello_copy(hello: Workspace, tmp_path: Path) -> Workspace:
     for name in ("lock", "repo", "results"):
         shutil.copytree(hello.path / name, tmp_path / "workspace" / name, symlinks=True)
     return Workspace(engine=hello.engine, path=tmp_path / "workspace")
+
+
+@pytest.fixture
+def readable() -> Iterator[Path]:
+    """A directory that every user of the host may read, as pytest's own may not be."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="hermetic-attack-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.fixture
+def attack(tmp_path: Path, readable: Path) -> Callable[..., Path]:
+    """Make a source RPM whose spec has the given lines."""
+
+    def make(*, preamble: str = "", prep: str = "", build: str = "", install: str = "") -> Path:
+        spec = tmp_path / "attack.spec"
+        spec.write_text(ATTACK.format(preamble=preamble, prep=prep, build=build, install=install))
+        subprocess.run(
+            ["rpmbuild", "-bs", "--quiet", "--define", f"_topdir {tmp_path}/top", spec], check=True, capture_output=True
+        )
+        return Path(shutil.copy(next((tmp_path / "top/SRPMS").glob("*.src.rpm")), readable))
+
+    return make

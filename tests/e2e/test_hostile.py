@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,54 +17,6 @@ pytestmark = [
     pytest.mark.promise("2.4", "a hostile spec is contained: what it starts ends with it, what it plants is refused"),
     pytest.mark.promise("5.bad", "a suite of hostile source RPMs and packages is contained in the builder"),
 ]
-
-SPEC = """
-Name: attack
-Version: 1
-Release: 1
-Summary: Attacks
-License: MIT
-BuildArch: noarch
-{preamble}
-%description
-Attacks.
-%prep
-{prep}
-%build
-{build}
-%install
-mkdir -p %{{buildroot}}/usr/share/attack
-date -u -d @0 > %{{buildroot}}/usr/share/attack/date
-{install}
-%files
-/usr/share/attack
-%changelog
-* Mon Jun 02 2025 A <a@example.com> - 1-1
-- B
-"""
-
-
-@pytest.fixture
-def readable() -> Iterator[Path]:
-    """A directory that every user of the host may read, as pytest's own may not be."""
-    with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="hermetic-attack-") as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
-
-
-@pytest.fixture
-def attack(tmp_path: Path, readable: Path):
-    """Make a source RPM whose spec has the given lines."""
-
-    def make(*, preamble: str = "", prep: str = "", build: str = "", install: str = "") -> Path:
-        spec = tmp_path / "attack.spec"
-        spec.write_text(SPEC.format(preamble=preamble, prep=prep, build=build, install=install))
-        subprocess.run(
-            ["rpmbuild", "-bs", "--quiet", "--define", f"_topdir {tmp_path}/top", spec], check=True, capture_output=True
-        )
-        return Path(shutil.copy(next((tmp_path / "top/SRPMS").glob("*.src.rpm")), readable))
-
-    return make
 
 
 @pytest.fixture(params=["rootful", "rootless"])
