@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from other_key import OtherKey
 
 from containers import DEMO, IMAGES, ROOT, Engine, Workspace, host_environment, quick_srpm, sample, workspace_at
 
@@ -188,3 +189,14 @@ def attack(tmp_path: Path, readable: Path) -> Callable[..., Path]:
         return Path(shutil.copy(next((tmp_path / "top/SRPMS").glob("*.src.rpm")), readable))
 
     return make
+
+
+@pytest.fixture
+def other_key() -> Iterator[OtherKey]:
+    with tempfile.TemporaryDirectory(prefix="other-key-") as home:  # gpg's agent wants a short path
+        key = OtherKey(home=Path(home))
+        try:
+            key.gpg("--quick-generate-key", "other@example.com", "rsa2048", "sign", "never")
+            yield key
+        finally:
+            subprocess.run(("gpgconf", "--homedir", home, "--kill", "all"), check=False)

@@ -68,7 +68,7 @@ def test_output_without_end_is_ended_in_time(resolving: Workspace, attack: Attac
 
 def test_requirements_without_end_are_refused(resolving: Workspace, attack: Attack) -> None:
     failed(
-        resolving, attack(prep=f"{DYNAMIC}yes demo-tool"), {*ENDED, errors.CommandFailed.exit_code}, "--timeout", "10"
+        resolving, attack(prep=f"{DYNAMIC}yes demo-tool"), {*ENDED, errors.CommandFailed.exit_code}, "--timeout", "3"
     )
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import not_ready
 import pytest
+from other_key import OtherKey
 
 from containers import DEMO, ROOT, Engine, Workspace, rpm_query, runner, sample, workspace_at
 from hermetic_rpm import errors
@@ -244,32 +243,3 @@ def test_the_signature_of_the_metadata_counts_for_the_bootstrap_too(
         refused(done, errors.RepositoryUnavailable, "The repository demo cannot be read")
     else:
         assert done.returncode == 0, done.stderr[-3000:]
-
-
-@dataclass(frozen=True, kw_only=True)
-class OtherKey:
-    """An OpenPGP key that signed nothing of the demo distribution."""
-
-    home: Path
-
-    @property
-    def certificate(self) -> str:
-        return self.gpg("--armor", "--export")
-
-    def sign(self, path: Path) -> None:
-        self.gpg("--armor", "--detach-sign", str(path))
-
-    def gpg(self, *argv: str) -> str:
-        command = ("gpg", "--homedir", str(self.home), "--batch", "--passphrase", "", *argv)
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
-@pytest.fixture
-def other_key() -> Iterator[OtherKey]:
-    with tempfile.TemporaryDirectory(prefix="other-key-") as home:  # gpg's agent wants a short path
-        key = OtherKey(home=Path(home))
-        try:
-            key.gpg("--quick-generate-key", "other@example.com", "rsa2048", "sign", "never")
-            yield key
-        finally:
-            subprocess.run(("gpgconf", "--homedir", home, "--kill", "all"), check=False)
