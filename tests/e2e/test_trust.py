@@ -47,10 +47,12 @@ def test_a_key_that_is_not_there_is_named(workspace: Workspace) -> None:
     refused(workspace, given, errors.RepositoryUnavailable, "file:///workspace/nowhere.asc")
 
 
+@pytest.mark.promise("3.8", "the minimal buildroot is kept by image, target and repository metadata")
 @pytest.mark.promise("3.6", "the key of header-only signatures is recorded")
-def test_the_key_of_a_signature_of_the_header_alone_is_recorded(warm: Workspace) -> None:
+def test_the_key_of_a_signature_of_the_header_alone_is_recorded_from_the_cache_too(warm: Workspace) -> None:
     done = warm.resolve(sample("demo-oddities-user"))
     assert done.returncode == 0, done.stderr[-3000:]
+    assert "minimal buildroot from the cache" in done.stderr
     sidecar = load(warm.path / "lock/buildroot_lock.json").sidecar
     assert sidecar is not None
     packages = {rpm.location.rpartition("/")[2]: rpm.key for rpm in sidecar.rpms}

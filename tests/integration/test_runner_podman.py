@@ -555,6 +555,7 @@ def test_the_builders_flags_allow_a_sandbox(project: Project) -> None:
     assert "made\n" in ran.err
 
 
+@pytest.mark.promise("6.1", "the printed `podman run` of each stage works when pasted")
 @pytest.mark.promise("2.5", "the commands that `hermetic-rpm plan` prints can be pasted and do the same")
 def test_the_plan_can_be_pasted(project: Project) -> None:
     project.stage("first", 'result(write("lock", b"locked"))')

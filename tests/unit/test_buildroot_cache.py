@@ -37,6 +37,7 @@ def place(target: Target, image: str = "sha256:1", keys: tuple[Key, ...] = (KEY,
     return slot.path
 
 
+@pytest.mark.promise("3.8", "the minimal buildroot is kept by image, target and repository metadata")
 def test_a_tree_is_taken_again_only_for_the_same_image_keys_and_metadata(target: Target, tmp_path: Path) -> None:
     places = [
         place(target),

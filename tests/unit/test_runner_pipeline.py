@@ -69,6 +69,7 @@ def test_a_capability_that_no_stage_may_have_is_refused() -> None:
     assert problem.startswith("pipeline.yaml:11:20: stages[0].capabilities[0]: 'SYS_ADMIN' is not one of")
 
 
+@pytest.mark.promise("6.1", "every mistake is told with file, line, column and the nearest valid word")
 @pytest.mark.promise("2.5", "pipeline.yaml is checked against its schema, and every mistake is told with its place")
 def test_every_mistake_is_told_at_once_with_its_place() -> None:
     broken = VALID.replace("type: file", "type: fil").replace("network: none", "network: host") + "    timeot: 3\n"
