@@ -23,7 +23,7 @@ from hermetic_rpm.runner import command, parameters, pipeline
 from hermetic_rpm.runner.plan import StagePlan, make_plan
 from tests.support.fetching import ROOT
 
-RUNS = 5
+RUNS = 3
 SAMPLES = ("demo-dynamic", "hello")
 DISTRIBUTION = ROOT / "build/demo"
 BARE = Path(__file__).with_name("bare-install.sh")
