@@ -49,6 +49,7 @@ def measure(output: Path) -> None:
         say(f"{MOCK} names no Mock: not measured")
     found: list[Figure] = []
     with tempfile.TemporaryDirectory(dir=output, prefix="run-") as name:
+        Path(name).chmod(0o755)  # Mock works as somebody else
         for sample in SAMPLES:
             found += _figures(_resolved(sample, Path(name)), Path(name))
     machine = figures.machine()

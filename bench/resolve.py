@@ -38,6 +38,7 @@ def measure(output: Path) -> None:
         say(f"{MOCK} names no Mock: not measured")
     found: list[Figure] = []
     with tempfile.TemporaryDirectory(dir=output, prefix="run-") as name:
+        Path(name).chmod(0o755)  # Mock works as somebody else
         for sample in SAMPLES:
             (srpm,) = (DISTRIBUTION / "srpms").glob(f"{sample}-[0-9]*.src.rpm")
             found += _figures(sample, srpm, Path(name))
