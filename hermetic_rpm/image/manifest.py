@@ -17,6 +17,7 @@ from hermetic_rpm.errors import ImageInvalid
 from hermetic_rpm.files import sha256_of
 from hermetic_rpm.lock.model import Blob, BootstrapImage
 
+MANIFEST = "manifest.json"
 MANIFEST_TYPES = (
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",
@@ -44,20 +45,12 @@ def read(directory: Path) -> Image:
 
     The layers are not read: `verify_layers` does that, or whoever unpacks them.
     """
-    content = read_bytes(directory / "manifest.json", ImageInvalid)
-    data = parse_json(content, str(directory / "manifest.json"), ImageInvalid).data
-    if not isinstance(data, dict) or data.get("schemaVersion") != 2 or not isinstance(data.get("layers"), list):
-        raise ImageInvalid(f"{directory} holds no image manifest of one architecture.")
-    media_type = data.get("mediaType", MANIFEST_TYPES[0])
-    config = _blob(data.get("config"), directory)
-    layers = tuple(_blob(entry, directory) for entry in data["layers"][: MAX_LAYERS + 1])
-    if not 0 < len(layers) <= MAX_LAYERS:
-        raise ImageInvalid(f"{directory} has {len(layers)} layers.")
-    pull_digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    itself, config, layers = blobs(directory)
     settings = _config(directory, config)
+    pull_digest = itself.digest
     return Image(
         directory=directory,
-        manifest=Blob(digest=pull_digest, size=len(content), media_type=str(media_type)),
+        manifest=itself,
         config=config,
         layers=layers,
         identity=BootstrapImage(
@@ -67,6 +60,21 @@ def read(directory: Path) -> Image:
             id=config.digest.removeprefix("sha256:"),
         ),
     )
+
+
+def blobs(directory: Path) -> tuple[Blob, Blob, tuple[Blob, ...]]:
+    """The manifest in ``directory``, and the config and layers that it names; raises `ImageInvalid`."""
+    content = read_bytes(directory / MANIFEST, ImageInvalid)
+    data = parse_json(content, str(directory / MANIFEST), ImageInvalid).data
+    if not isinstance(data, dict) or data.get("schemaVersion") != 2 or not isinstance(data.get("layers"), list):
+        raise ImageInvalid(f"{directory} holds no image manifest of one architecture.")
+    media_type = data.get("mediaType", MANIFEST_TYPES[0])
+    config = _blob(data.get("config"), directory)
+    layers = tuple(_blob(entry, directory) for entry in data["layers"][: MAX_LAYERS + 1])
+    if not 0 < len(layers) <= MAX_LAYERS:
+        raise ImageInvalid(f"{directory} has {len(layers)} layers.")
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    return Blob(digest=digest, size=len(content), media_type=str(media_type)), config, layers
 
 
 def _config(directory: Path, config: Blob) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def fetch(request: Request, progress: Progress, report: Report) -> None:
         progress.say(f"{len(lock.every_package)} packages, {len(missing)} to fetch")
         packages.bring(supply, request.output, missing)
     with progress.phase("image"):
-        directory = image.fetch(lock, locations, request.output, request.access, progress)
+        directory = image.fetch(lock, locations, request.output, request.access, request.cache, progress)
     with progress.phase("repodata"):
         metadata.describe(supply, request.alternatives, request.output)
         _hand_on_keys(request.output, keys if lock.sidecar is not None else ())

@@ -14,13 +14,17 @@ from hermetic_rpm.progress import Progress
 from stages.fetcher.access import Given
 
 
-def fetch(lock: Lock, locations: tuple[str, ...], output: Path, given: Given, progress: Progress) -> Path:
+def fetch(
+    lock: Lock, locations: tuple[str, ...], output: Path, given: Given, cache: Path | None, progress: Progress
+) -> Path:  # fmt: skip
     """Bring the image below ``output`` unless it is there and sound; returns its directory."""
     identity = lock.lockfile.bootstrap
     place = layout.locate(output, lock.lockfile.config.bootstrap_image, identity.pull_digest)
     if place.is_dir():
         try:
-            _check(manifest.read(place), lock)
+            image = manifest.read(place)
+            _check(image, lock)
+            manifest.verify_layers(image)
         except ImageInvalid as error:
             progress.warn(f"{error.reason} It is fetched again.")
         else:
@@ -31,7 +35,7 @@ def fetch(lock: Lock, locations: tuple[str, ...], output: Path, given: Given, pr
         with writing_errors(output):
             image = copy.copy_first(
                 locations, waiting, architecture=identity.architecture, say=progress.warn,
-                authfile=given.registry_auth, ca_bundle=given.ca_bundle,
+                authfile=given.registry_auth, ca_bundle=given.ca_bundle, cache=cache,
             )  # fmt: skip
             _check(image, lock)
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -45,4 +49,3 @@ def fetch(lock: Lock, locations: tuple[str, ...], output: Path, given: Given, pr
 def _check(image: Image, lock: Lock) -> None:
     if image.identity != lock.lockfile.bootstrap:
         raise ImageInvalid(f"The image is {image.identity.pull_digest}, locked is another one.")
-    manifest.verify_layers(image)

@@ -17,7 +17,7 @@ from hermetic_rpm.buildroot.rpmbuild import PackageRoom
 from hermetic_rpm.edge import Report, expect_srpm
 from hermetic_rpm.errors import BootstrapIncomplete, PackageManagerFailed, UnsatisfiedRequirement
 from hermetic_rpm.files import write_atomically, writing_errors
-from hermetic_rpm.image import copy, manifest, unpack
+from hermetic_rpm.image import copy, unpack
 from hermetic_rpm.image.manifest import Image
 from hermetic_rpm.inputs import Input
 from hermetic_rpm.lock import assemble, options
@@ -190,8 +190,8 @@ def _set_up(
         image = copy.copy_first(
             target.image_locations, scratch / "image",
             architecture=copy.GO_ARCHITECTURES.get(target.architecture, target.architecture), say=progress.warn,
+            cache=request.cache,
         )  # fmt: skip
-        manifest.verify_layers(image)
     with progress.phase("unpack"):
         unpack.unpack(image, scratch / "bootstrap", scratch / "unpack", say=progress.say)
     (scratch / "buildroot").mkdir()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from hermetic_rpm.image.manifest import Image
-from tests.support import fetching, servers
+from hermetic_rpm.image import copy
+from hermetic_rpm.image.manifest import Image, read, verify_layers
+from tests.support import fetching, images, servers
 from tests.support.fetching import Room
 from tests.support.servers import program, registry
 
@@ -81,8 +83,6 @@ def test_a_reference_with_a_digest_works(
 
 @REGISTRY
 def test_a_tag_that_moved_does_no_harm(demo: Path, tiny: Image, tiny_layout: Path, tmp_path: Path) -> None:
-    from tests.support import images  # noqa: PLC0415
-
     room = Room(directory=tmp_path / "work")
     with registry(tmp_path / "registry") as server:
         server.push(tiny_layout, "tiny:latest")
@@ -140,3 +140,60 @@ def test_a_registry_with_a_password_works_with_the_caller_s_credentials(
         assert "demo-only" not in refused.err
         ran = room.fetch(env={**server.environment, "REGISTRY_AUTH_FILE": login["REGISTRY_AUTH_FILE"]})
     assert ran.code == 0, ran.err
+
+
+KEPT = pytest.mark.promise("4.5", "an image that was pulled once is not pulled again, by resolver or fetcher")
+
+
+def layer_in(storage: Path, image: Image) -> Path:
+    """Where a registry keeps the layer of an image."""
+    (found,) = storage.rglob(f"blobs/sha256/*/{image.layers[0].digest.removeprefix('sha256:')}/data")
+    return found
+
+
+@KEPT
+def test_an_image_in_the_cache_needs_no_registry(
+    demo: Path, tiny: Image, tiny_layout: Path, tmp_path: Path
+) -> None:  # fmt: skip
+    room = Room(directory=tmp_path / "work")
+    with registry(tmp_path / "registry") as server:
+        server.push(tiny_layout, "tiny:latest", "--preserve-digests")
+        reference = f"{server.address}/tiny:latest"
+        fetching.write_lock(
+            room, fetching.rpms(("demo-tool",)), (f"file://{fetching.PACKAGES}",), image=tiny, reference=reference,
+            image_locations=(f"docker://{reference}",),
+        )  # fmt: skip
+        first = room.fetch(cache=True, env=server.environment)
+        assert first.code == 0, first.err
+    shutil.rmtree(room.repo)
+    room.repo.mkdir()
+    again = room.fetch(cache=True)
+    assert again.code == 0, again.err
+    (place,) = room.repo.rglob("manifest.json")
+    verify_layers(read(place.parent))
+    assert (place.parent / "version").is_file()
+
+
+@KEPT
+def test_a_tag_is_asked_for_and_only_what_is_new_is_pulled(tiny: Image, tiny_layout: Path, tmp_path: Path) -> None:
+    with registry(tmp_path / "registry") as server:
+
+        def pull() -> Image:
+            return copy.copy_first(
+                (f"docker://{server.address}/tiny:latest",), tmp_path / "to", architecture="amd64",
+                say=pytest.fail, ca_bundle=Path(server.environment["SSL_CERT_FILE"]),
+                cache=tmp_path / "cache",
+            )  # fmt: skip
+
+        (tmp_path / "cache").mkdir()
+        server.push(tiny_layout, "tiny:latest", "--preserve-digests")
+        assert pull().identity == tiny.identity
+        layer_in(tmp_path / "registry/storage", tiny).unlink()
+        assert pull().identity == tiny.identity
+        (entry,) = (tmp_path / "cache").rglob(tiny.layers[0].digest.removeprefix("sha256:"))
+        entry.chmod(0o644)
+        entry.write_bytes(b"x" * entry.stat().st_size)
+        with pytest.raises(pytest.fail.Exception, match="does not give the image"):
+            pull()
+        server.push(images.oci_layout(tmp_path / "newer", {"etc/os-release": b"NAME=newer\n"}), "tiny:latest")
+        assert pull().identity != tiny.identity

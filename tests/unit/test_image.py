@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -155,6 +156,32 @@ def test_the_first_location_that_answers_is_taken(tmp_path: Path, monkeypatch: p
     with pytest.raises(ImageUnavailable) as caught:
         copy.copy_first(("docker://dead", "oci:/dead"), tmp_path / "to", architecture="amd64", say=said.append)
     assert caught.value.reason.count("connection refused") == 2
+
+
+def listed(digit: str, architecture: str) -> dict[str, object]:
+    return {"digest": f"sha256:{digit * 64}", "platform": {"os": "linux", "architecture": architecture}}
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ({"manifests": [listed("1", "arm64"), listed("2", "amd64")]}, f"sha256:{'2' * 64}"),
+        ({"manifests": [listed("1", "amd64"), listed("2", "amd64")]}, None),
+        ({"manifests": [listed("1", "arm64")]}, None),
+        ({"manifests": [{**listed("1", "amd64"), "digest": "sha256:../../x"}]}, None),
+        ({"manifests": [{"digest": 1}]}, None),
+        ({"manifests": [None]}, None),
+        ({"manifests": 3}, None),
+        (None, None),
+    ],
+)
+def test_what_an_index_names_for_an_architecture(data: object, expected: str | None) -> None:
+    assert copy.instance(json.dumps(data), "amd64") == expected
+
+
+def test_a_manifest_of_one_architecture_is_its_own_instance() -> None:
+    assert copy.instance("{}", "amd64") == f"sha256:{hashlib.sha256(b'{}').hexdigest()}"
+    assert copy.instance("no JSON", "amd64") is None
 
 
 # -- layers -------------------------------------------------------------------------------
