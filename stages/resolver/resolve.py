@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import shutil
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,6 +87,15 @@ class Setup:
     completed: tuple[Locked, ...]
     manager: PackageManager
     keys: tuple[Key, ...]
+    minimal: Minimal
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Minimal:
+    """Where the minimal buildroot is kept (None if nowhere), and whether it was taken from there."""
+
+    slot: buildroot_cache.Slot | None
+    restored: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -192,11 +202,14 @@ def _set_up(
             architecture=copy.GO_ARCHITECTURES.get(target.architecture, target.architecture), say=progress.warn,
             cache=request.cache,
         )  # fmt: skip
-    with progress.phase("unpack"):
-        unpack.unpack(image, scratch / "bootstrap", scratch / "unpack", say=progress.say)
-    (scratch / "buildroot").mkdir()
     boot = Bootstrap(root=scratch / "bootstrap", buildroot=scratch / "buildroot", log=log)
+    boot.buildroot.mkdir()
     found_keys = keys.collect(target, request.keys, way.opener)
+    with progress.phase("unpack"), ThreadPoolExecutor(max_workers=1) as beside:
+        kept = _slot(request, target, image, found_keys, way, buildroot_cache.MINIMAL)
+        restored = beside.submit(lambda: kept is not None and kept.restore(boot.buildroot, scratch / "archive"))
+        unpack.unpack(image, boot.root, scratch / "unpack", say=progress.say)
+        minimal = Minimal(slot=kept, restored=restored.result())
     config = _write_config(scratch / "config", expanded, found_keys)
     online_config = _write_config(scratch / "online-config", expanded, found_keys, way)
     local = _local_repositories(target)
@@ -218,8 +231,9 @@ def _set_up(
     if manager is None:
         raise BootstrapIncomplete(f"The completed bootstrap has no {target.package_manager} that answers.")
     return Setup(
-        target=target, access=way, image=image, boot=boot, completed=completed, manager=manager, keys=found_keys
-    )
+        target=target, access=way, image=image, boot=boot, completed=completed, manager=manager, keys=found_keys,
+        minimal=minimal,
+    )  # fmt: skip
 
 
 def _workshop(
@@ -236,11 +250,7 @@ def _workshop(
     """Where an image that is not ready is completed."""
 
     def slot() -> buildroot_cache.Slot | None:
-        if request.cache is None:
-            return None
-        return buildroot_cache.slot(
-            request.cache, target, image.manifest.digest, found_keys, way, kind=buildroot_cache.BOOTSTRAP
-        )
+        return _slot(request, target, image, found_keys, way, buildroot_cache.BOOTSTRAP)
 
     own_cache = dnf_cache / "bootstrap"
     with writing_errors(own_cache):
@@ -364,24 +374,27 @@ def _origins(setup: Setup, found: Found, progress: Progress) -> Origins:
 
 
 def _minimal_buildroot(setup: Setup, request: Request, progress: Progress) -> None:
-    """Install the minimal buildroot, or take the one that was installed from the same metadata before."""
-    target, scratch = setup.target, setup.boot.root.with_name("archive")
+    """Install the minimal buildroot, unless it is there from the cache, as it was installed from the same metadata."""
+    target, slot = setup.target, setup.minimal.slot
     names = ", ".join(target.buildroot)
-    slot = _slot(setup, request)
-    if slot is not None and slot.restore(setup.boot.buildroot, scratch):
+    if setup.minimal.restored:
         progress.say(f"minimal buildroot from the cache: {names}")
         return
     progress.say(f"minimal buildroot with {setup.manager.program}: {names}")
     package_manager.choose_modules(setup.manager, setup.boot, target)
     package_manager.install(setup.manager, setup.boot, target, target.buildroot)
-    if slot is not None and slot == _slot(setup, request):
-        slot.keep(setup.boot.buildroot, scratch)
+    if slot is not None and slot == _slot(
+        request, target, setup.image, setup.keys, setup.access, buildroot_cache.MINIMAL
+    ):  # fmt: skip
+        slot.keep(setup.boot.buildroot, setup.boot.root.with_name("archive"))
 
 
-def _slot(setup: Setup, request: Request) -> buildroot_cache.Slot | None:
+def _slot(
+    request: Request, target: Target, image: Image, found_keys: tuple[Key, ...], way: Access, kind: str
+) -> buildroot_cache.Slot | None:  # fmt: skip
     if request.cache is None:
         return None
-    return buildroot_cache.slot(request.cache, setup.target, setup.image.manifest.digest, setup.keys, setup.access)
+    return buildroot_cache.slot(request.cache, target, image.manifest.digest, found_keys, way, kind=kind)
 
 
 def _keep_srpm(request: Request, found: Found) -> tuple[str, ...]:
