@@ -209,9 +209,8 @@ def _room(workshop: Workshop, *, network: bool) -> Sandbox:
 def _verified(target: Target, workshop: Workshop, files: tuple[Path, ...]) -> tuple[Chosen, ...]:
     """Where each file comes from, once its bytes are what a repository describes and signed as that demands."""
     headers = rpmfile.inspect(files, certificates=workshop.keys)
-    described = metadata.describe(
-        workshop.dnf_cache, target.repositories, (f"{h.name}-{h.version}-{h.release}.{h.arch}" for h in headers)
-    )
+    with metadata.Catalog(workshop.dnf_cache, target.repositories) as catalog:
+        described = catalog.describe(f"{h.name}-{h.version}-{h.release}.{h.arch}" for h in headers)
     repositories = {repository.id: repository for repository in target.repositories}
     chosen = []
     for path, header in zip(files, headers, strict=True):

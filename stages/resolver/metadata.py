@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import glob
 import json
-import re
-import resource
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
 from hermetic_rpm import cache as cache_store
@@ -24,11 +22,10 @@ from hermetic_rpm.lock.lockfile import InstalledRow
 from hermetic_rpm.lock.model import MetadataFile
 from hermetic_rpm.target.model import Repository
 
-MEMORY_BYTES = 4 << 30
-RECORDS = {"group": ("group_gz", "group"), "modules": ("modules",)}
-"""The kinds of other files that are locked, each with the types under which an index may name it, best first."""
+WORKER = Path(__file__).with_name("metadata_worker.py")
 
-SOURCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~^:%{}@=,-]{0,230}\.(no)?src\.rpm")
+Primaries = tuple[tuple[str, str], ...]
+"""The metadata of repositories as they are kept: each one's id, and the path, with a checksum in it, of its file."""
 
 Nevra = tuple[str, str, str, str, str]
 """name, epoch ("0" where there is none), version, release, architecture."""
@@ -50,8 +47,12 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Described:
-    """What repositories say: every place of the wanted packages, in the target's order, and their other files."""
+    """What repositories say: every place of the wanted packages, in the target's order, and their other files.
 
+    ``primaries`` is the metadata that says so.
+    """
+
+    primaries: Primaries
     offers: dict[Nevra, list[Candidate]]
     files: tuple[MetadataFile, ...]
 
@@ -86,61 +87,59 @@ def local_path(url: str) -> Path:
     return Path(unquote(urlsplit(url).path))
 
 
-def describe(cache: Path, repositories: Iterable[Repository], wanted: Iterable[str]) -> Described:
-    """What the repositories say of the wanted packages (``name-version-release.arch``), and their comps and modules."""
-    request = {
-        "primaries": [(repository.id, str(_primary(cache, repository))) for repository in repositories],
-        "wanted": sorted(set(wanted)),
-    }
-    done = process.run_worker(__file__, request)
-    if done.returncode != 0:
-        raise RepositoryUnavailable("The metadata of a repository cannot be parsed.", log_tail=done.tail)
-    offers: dict[Nevra, list[Candidate]] = {}
-    files: list[MetadataFile] = []
-    for line in done.stdout.splitlines():
-        row = json.loads(line)
-        if "kind" in row:
-            files.append(MetadataFile(**row))
-            continue
-        name, epoch, version, release, arch = row.pop("nevra")
-        offers.setdefault((name, epoch, version, release, arch), []).append(Candidate(**row))
-    return Described(offers=offers, files=tuple(files))
+class Catalog:
+    """What repositories say of their packages: read by a subprocess, which starts beside other work.
 
+    It reads again where dnf has taken other metadata since it was last asked.
+    """
 
-def _print_offers(primaries: list[tuple[str, str]], wanted: frozenset[str]) -> None:
-    """In the subprocess: print what the repositories say of the wanted packages, a JSON line each."""
-    import createrepo_c  # noqa: PLC0415 - a native parser of what came from the network, under limits
+    def __init__(self, cache: Path, repositories: tuple[Repository, ...]) -> None:
+        self.cache = cache
+        self.repositories = repositories
+        self._worker = process.Worker(WORKER, None)
+        self._read: Primaries | None = None
+        self._files: tuple[MetadataFile, ...] = ()
 
-    for repository, primary in primaries:
+    def __enter__(self) -> Self:
+        return self
 
-        def take(package: createrepo_c.Package, repository: str = repository) -> None:
-            if f"{package.name}-{package.version}-{package.release}.{package.arch}" in wanted:
-                sha256 = package.pkgId if package.checksum_type == "sha256" else None
-                source = package.rpm_sourcerpm or ""
-                row = {
-                    "nevra": (package.name, package.epoch or "0", package.version, package.release, package.arch),
-                    "repository": repository, "location": package.location_href, "sha256": sha256,
-                    "size": package.size_package, "source": source if SOURCE_NAME.fullmatch(source) else None,
-                }  # fmt: skip
-                sys.stdout.write(json.dumps(row) + "\n")
+    def __exit__(self, *_: object) -> None:
+        self.end()
 
-        createrepo_c.xml_parse_primary(primary, pkgcb=take, do_files=False)
+    def end(self) -> None:
+        """End the subprocess; whoever waits for it gets `RepositoryUnavailable`."""
+        self._worker.end()
 
+    def read(self) -> Primaries:
+        """Read what dnf keeps, unless that was read last; raises `RepositoryUnavailable`."""
+        primaries = tuple((repository.id, str(_primary(self.cache, repository))) for repository in self.repositories)
+        if primaries != self._read:
+            self._read = None
+            self._files = tuple(MetadataFile(**row) for row in self._ask({"primaries": primaries}))
+            self._read = primaries
+        return primaries
 
-def _print_files(primaries: list[tuple[str, str]]) -> None:
-    """In the subprocess: print which comps and modules the indexes name with sha256 and size, a JSON line each."""
-    import createrepo_c  # noqa: PLC0415 - see above
+    def describe(self, wanted: Iterable[str]) -> Described:
+        """What they say of the wanted packages (``name-version-release.arch``), and their comps and modules.
 
-    for repository, primary in primaries:
-        records = {record.type: record for record in createrepo_c.Repomd(str(_index(Path(primary)))).records}
-        for kind, types in RECORDS.items():
-            record = next((records[name] for name in types if name in records), None)
-            if record is not None and record.checksum_type == "sha256" and record.size > 0:
-                row = {
-                    "kind": kind, "repository": repository, "location": record.location_href,
-                    "sha256": record.checksum, "size": record.size,
-                }  # fmt: skip
-                sys.stdout.write(json.dumps(row) + "\n")
+        Raises `RepositoryUnavailable`.
+        """
+        primaries = self.read()
+        offers: dict[Nevra, list[Candidate]] = {}
+        for package in sorted(set(wanted)):
+            for row in self._ask({"package": package}):
+                name, epoch, version, release, arch = row.pop("nevra")
+                offers.setdefault((name, epoch, version, release, arch), []).append(Candidate(**row))
+        return Described(primaries=primaries, offers=offers, files=self._files)
+
+    def _ask(self, request: object) -> list[dict[str, Any]]:
+        answer = self._worker.ask(request)
+        found = {"problem": "its parser died"} if answer is None else json.loads(answer)
+        if isinstance(found, dict):
+            raise RepositoryUnavailable(
+                "The metadata of a repository cannot be parsed.", log_tail=(str(found["problem"]),)
+            )
+        return list(found)
 
 
 def _cached(cache: Path, repository: Repository, pattern: str) -> Iterable[Path]:
@@ -165,19 +164,14 @@ def _index(primary: Path) -> Path:
     return primary.with_name("repomd.xml")
 
 
-def origins(
-    cache: Path,
-    repositories: tuple[Repository, ...],
-    rows: tuple[InstalledRow, ...],
-    offers: dict[Nevra, list[Candidate]],
-) -> tuple[Origin, ...]:
+def origins(catalog: Catalog, described: Described, rows: tuple[InstalledRow, ...]) -> tuple[Origin, ...]:
     """The origin of each row, in order.
 
     Raises `SourceUnknown` for a package that no repository offers, `VerificationFailed` if the
     installed bytes are not those that the repository describes.
     """
-    by_id = {repository.id: repository for repository in repositories}
-    found = [_origin(cache, by_id, row, offers.get(nevra(row), [])) for row in rows]
+    by_id = {repository.id: repository for repository in catalog.repositories}
+    found = [_origin(catalog.cache, by_id, row, described.offers.get(nevra(row), [])) for row in rows]
     headers = rpmfile.inspect([origin.path for origin in found], payload=False)
     return tuple(
         replace(origin, key=max(header.signers, key=len, default=None))
@@ -226,16 +220,3 @@ def _file(cache: Path, repository: Repository, offer: Candidate) -> Path | None:
     kept = sorted(_cached(cache, repository, f"packages/{glob.escape(name)}"))
     local = [local_path(base) / offer.location for base in repository.baseurl if base.startswith("file://")]
     return next((path for path in (*kept, *local) if path.is_file()), None)
-
-
-def main() -> None:
-    """The subprocess that parses metadata."""
-    request = json.load(sys.stdin)
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _print_offers(request["primaries"], frozenset(request["wanted"]))
-    _print_files(request["primaries"])
-
-
-if __name__ == "__main__":
-    main()

@@ -273,15 +273,20 @@ def install(
     *,
     without: tuple[str, ...] = (),
     wanted_by: str | None = None,
-) -> None:
-    """Install ``specs`` and what they need into the buildroot; raises what `explain` says, or `BuildTimeout`."""
+) -> bool:
+    """Install ``specs`` and what they need into the buildroot; False if nothing was missing.
+
+    Raises what `explain` says, or `BuildTimeout`.
+    """
     download = download_command(manager, target, specs, without=without)
     outcome = bootstrap.run(boot, room(manager, boot), download)
-    if outcome.returncode == 0 and NOTHING not in outcome.tail:
+    missing = NOTHING not in outcome.tail
+    if outcome.returncode == 0 and missing:
         command = install_command(manager, target, specs, without=without)
         outcome = bootstrap.run(boot, _offline_room(manager, boot), command)
     if outcome.returncode != 0:
         raise explain(outcome.tail, specs, wanted_by=wanted_by)
+    return missing
 
 
 def choose_modules(manager: PackageManager, boot: Bootstrap, target: Target) -> None:

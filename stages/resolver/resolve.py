@@ -41,13 +41,13 @@ from stages.resolver import (
     mirrors,
     offers,
     package_manager,
-    source_rpms,
 )
 from stages.resolver import edges as requirement_edges
 from stages.resolver.access import Access, Given
 from stages.resolver.bootstrap_packages import Locked, Workshop
 from stages.resolver.mirrors import Expanded
 from stages.resolver.package_manager import PackageManager
+from stages.resolver.search import Search
 
 LOG_NAME = "resolver.log"
 
@@ -133,12 +133,13 @@ def resolve(request: Request, progress: Progress, report: Report) -> None:
         with open_log(request.output / LOG_NAME) as log, _package_cache(cache, target) as dnf_cache:
             with progress.phase("inputs"):
                 report.inputs |= inputs.take(request.inputs, scratch / "inputs", request.expected)
-            setup = _set_up(request, expanded, given_access, scratch, dnf_cache, progress, log)
-            found = _find(setup, request, progress, log)
-            with progress.phase("requirement edges"):
-                edges = _edges(setup, found)
-            with progress.phase("origins"):
-                origins = _origins(setup, found, progress)
+            with Search(dnf_cache, expanded.working) as search:
+                setup = _set_up(request, expanded, given_access, scratch, dnf_cache, progress, log)
+                found = _find(setup, request, search, progress, log)
+                with progress.phase("requirement edges"):
+                    edges = _edges(setup, found)
+                with progress.phase("origins"):
+                    origins = _origins(setup, found, search, progress)
             with progress.phase("lock"):
                 srpm = given or assemble.locked_srpm(found.srpm)
                 expect_srpm(srpm.sha256, request.expected)
@@ -294,12 +295,16 @@ def _local_repositories(target: Target) -> tuple[sandbox.Mount, ...]:
     return tuple(sandbox.bind(place, str(place), read_only=True) for place in places)
 
 
-def _find(setup: Setup, request: Request, progress: Progress, log: CommandLog) -> Found:
-    """Install the minimal buildroot and all that the package needs."""
+def _find(setup: Setup, request: Request, search: Search, progress: Progress, log: CommandLog) -> Found:
+    """Install the minimal buildroot and all that the package needs; meanwhile ``search`` begins."""
     with progress.phase("minimal buildroot"):
         _minimal_buildroot(setup, request, progress)
         rows = bootstrap.installed(setup.boot)
         progress.say(f"{len(rows)} packages")
+    with progress.phase("origins"):
+        if setup.target.source_repositories:
+            package_manager.read_sources(setup.manager, setup.boot, setup.target)
+        search.begin(rows)
     package = PackageRoom(
         root=setup.boot.buildroot, architecture=setup.target.architecture, log=log, timeout=request.timeout,
         mounts=rpmbuild.input_mounts(setup.boot.root.with_name("inputs")),
@@ -311,8 +316,7 @@ def _find(setup: Setup, request: Request, progress: Progress, log: CommandLog) -
         if not wish.requirements and not wish.conflicts:
             return False
         with progress.phase("requirements"):
-            _install(setup, wish, progress)
-            now = bootstrap.installed(setup.boot)
+            now = bootstrap.installed(setup.boot) if _install(setup, wish, progress) else current[0]
         changed = now != current[0]
         current[0] = now
         return changed
@@ -334,21 +338,24 @@ def _from_spec(request: Request, setup: Setup, package: PackageRoom, progress: P
     return srpm
 
 
-def _install(setup: Setup, wish: loop.Wish, progress: Progress) -> None:
-    """Install what is required, keep out what conflicts."""
+def _install(setup: Setup, wish: loop.Wish, progress: Progress) -> bool:
+    """Install what is required, keep out what conflicts; False if that surely changed nothing."""
     specs = tuple(package_manager.escape(requirement) for requirement in wish.requirements)
     without: tuple[str, ...] = ()
     if wish.conflicts:
         without = conflicts.keep_out(setup.manager, setup.boot, setup.target, wish, progress.say)
     if not specs:
-        return
+        return True
     try:
-        package_manager.install(setup.manager, setup.boot, setup.target, specs, without=without, wanted_by=wish.by)
+        missing = package_manager.install(
+            setup.manager, setup.boot, setup.target, specs, without=without, wanted_by=wish.by
+        )
     except (UnsatisfiedRequirement, PackageManagerFailed) as error:
         if not without:
             raise
         why = f"without {', '.join(without)}: {error.reason.removesuffix('.')}"
         raise conflicts.unavoidable(wish, why, error.log_tail) from error
+    return missing or bool(wish.conflicts)
 
 
 def _edges(setup: Setup, found: Found) -> RequirementEdges:
@@ -358,19 +365,17 @@ def _edges(setup: Setup, found: Found) -> RequirementEdges:
     )  # fmt: skip
 
 
-def _origins(setup: Setup, found: Found, progress: Progress) -> Origins:
-    cache, repositories = setup.manager.cache, setup.target.repositories
-    described = metadata.describe(cache, repositories, map(metadata.label, found.rows))
-    packages = metadata.origins(cache, repositories, found.rows, described.offers)
+def _origins(setup: Setup, found: Found, search: Search, progress: Progress) -> Origins:
+    there = search.packages(found.rows)
     names = {
         source
-        for source in (*(origin.source for origin in packages), *(origin.source for _, origin in setup.completed))
+        for source in (*(origin.source for origin in there.packages), *(origin.source for _, origin in setup.completed))
         if source is not None
     }
-    sources = source_rpms.find(setup.manager, setup.boot, setup.target, cache, names)
+    sources = search.sources(names)
     if setup.target.source_repositories:
         progress.say(f"{len(sources)} of {len(names)} source RPMs are in the source repositories")
-    return Origins(packages=packages, metadata=described.files, sources=sources)
+    return Origins(packages=there.packages, metadata=there.files, sources=sources)
 
 
 def _minimal_buildroot(setup: Setup, request: Request, progress: Progress) -> None:

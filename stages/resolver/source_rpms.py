@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
-from hermetic_rpm.buildroot.bootstrap import Bootstrap
 from hermetic_rpm.lock.model import SourceRpm
-from hermetic_rpm.target.model import Target
-from stages.resolver import metadata, package_manager
-from stages.resolver.package_manager import PackageManager
+from stages.resolver.metadata import Catalog
 
 
-def find(
-    manager: PackageManager, boot: Bootstrap, target: Target, cache: Path, names: Iterable[str]
-) -> tuple[SourceRpm, ...]:
+def find(catalog: Catalog, names: Iterable[str]) -> tuple[SourceRpm, ...]:
     """Those of the named source RPMs that a source repository has with a sha256, sorted by name.
 
     Raises `RepositoryUnavailable` for a source repository that cannot be read.
     """
-    if not target.source_repositories:
-        return ()
-    package_manager.read_sources(manager, boot, target)
-    labels = (name.removesuffix(".rpm") for name in names)
-    offers = metadata.describe(cache, target.source_repositories, labels).offers
+    offers = catalog.describe(name.removesuffix(".rpm") for name in names).offers
     found: dict[str, SourceRpm] = {}
     for (name, _, version, release, arch), candidates in sorted(offers.items()):
         file_name = f"{name}-{version}-{release}.{arch}.rpm"

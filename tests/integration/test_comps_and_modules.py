@@ -254,7 +254,8 @@ def test_the_resolver_records_what_dnf_keeps(demo: Path, tmp_path: Path) -> None
         id="demo", name="demo", baseurl=("file:///x",), gpgcheck=True, repo_gpgcheck=False, gpgkey=(), priority=None,
         cost=None, exclude=(),
     )  # fmt: skip
-    described = metadata.describe(tmp_path, (repository,), ("demo-tool-1.2-3.demo1.noarch", "no-such-1-1.noarch"))
+    with metadata.Catalog(tmp_path, (repository,)) as catalog:
+        described = catalog.describe(("demo-tool-1.2-3.demo1.noarch", "no-such-1-1.noarch"))
     assert [file.kind for file in described.files] == ["group", "modules"]
     for file in described.files:
         path = kept / file.location

@@ -24,7 +24,7 @@ LIBRARIES = {
         "hermetic_rpm.repodata_worker",
         "stages.fetcher.merge",
         "stages.fetcher.offered",
-        "stages.resolver.metadata",
+        "stages.resolver.metadata_worker",
     },
     "podman": {"hermetic_rpm.runner.podman"},
     "urllib3": {"hermetic_rpm.runner.podman"},  # whose errors podman-py lets through
