@@ -169,6 +169,7 @@ def reached(start: str) -> set[str]:
     workers = {
         "hermetic_rpm.rpmfile": "hermetic_rpm.rpmfile_worker",
         "hermetic_rpm.repodata": "hermetic_rpm.repodata_worker",
+        "stages.resolver.metadata": "stages.resolver.metadata_worker",
     }
     seen: set[str] = set()
     waiting = [start]
