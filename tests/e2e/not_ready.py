@@ -36,6 +36,37 @@ def rpm_only_image(engine: Engine, work: Path) -> Path:
     return layout(work, work / "tree")
 
 
+MICRODNF_SPEC = """Name: microdnf
+Version: 3
+Release: 1.demo1
+Summary: In the place of a package manager that cannot complete an image
+License: Apache-2.0
+Requires: bash
+AutoReqProv: no
+%description
+%{summary}.
+%files
+/usr/bin/microdnf
+"""
+
+
+def microdnf_image(rpm_only: Path, work: Path, program: str) -> Path:
+    """The image that holds rpm only, and ``program`` (a script) as its package manager, installed as a package."""
+    root, tree, rpms = work / "root", work / "tree", work / "rpms"
+    for directory in (root / "usr/bin", tree, rpms):
+        directory.mkdir(parents=True)
+    (root / "usr/bin/microdnf").write_text(program)
+    (root / "usr/bin/microdnf").chmod(0o755)
+    (work / "microdnf.spec").write_text(MICRODNF_SPEC)
+    rpmbuild(work / "microdnf.spec", rpms, root)
+    layer = max((rpm_only / "blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)
+    run("tar", "--extract", f"--file={layer}", f"--directory={tree}", "--gzip")
+    package = shutil.copy(next(rpms.rglob("*.rpm")), tree / "microdnf.rpm")
+    run("chroot", str(tree), "rpm", "--upgrade", "--nosignature", "/microdnf.rpm")
+    Path(package).unlink()
+    return layout(work, tree)
+
+
 def empty_image(work: Path) -> Path:
     """The OCI layout of an image that holds a directory and nothing else."""
     (work / "empty/etc").mkdir(parents=True)
@@ -112,13 +143,18 @@ def dnf5_repository(work: Path) -> Path:
     program.write_text(f'#!/bin/bash\nexec {loader} --argv0 dnf5 --library-path {BUNDLE} {BUNDLE}/dnf5 "$@"\n')
     program.chmod(0o755)
     (work / "dnf5.spec").write_text(SPEC)
-    run(
-        "rpmbuild", "-bb", "--quiet", "--noclean", "--define", f"_topdir {work / 'rpmbuild'}",
-        "--define", f"_rpmdir {work / 'repo'}", "--define", "debug_package %{nil}",
-        "--define", "__os_install_post %{nil}", "--buildroot", str(root), str(work / "dnf5.spec"),
-    )  # fmt: skip
+    rpmbuild(work / "dnf5.spec", work / "repo", root)
     run("createrepo_c", "--quiet", str(work / "repo"))
     return work / "repo"
+
+
+def rpmbuild(spec: Path, destination: Path, root: Path) -> None:
+    """Make packages of the files that are below ``root`` already."""
+    run(
+        "rpmbuild", "-bb", "--quiet", "--noclean", "--define", f"_topdir {spec.parent / 'rpmbuild'}",
+        "--define", f"_rpmdir {destination}", "--define", "debug_package %{nil}",
+        "--define", "__os_install_post %{nil}", "--buildroot", str(root), str(spec),
+    )  # fmt: skip
 
 
 def run(*argv: str) -> str:

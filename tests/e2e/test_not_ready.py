@@ -79,6 +79,22 @@ def test_dnf5_of_an_unsigned_repository_of_its_own(
 
 
 @COMPLETED
+@pytest.mark.promise("3.3", "an image with only microdnf is completed, too")
+def test_an_image_whose_package_manager_is_microdnf(
+    workspace: Workspace, rpm_only: Path, tmp_path: Path, hello: Workspace
+) -> None:
+    """What it is called, and not what it can do, is what counts here: asked for anything, this one fails."""
+    image = not_ready.microdnf_image(rpm_only, tmp_path / "microdnf", "#!/bin/bash\nexit 97\n")
+    workspace.whole(sample("hello"), not_ready.target(workspace, image, "dnf4"))
+    assert json.loads((workspace.path / "lock/buildroot_lock.json").read_text())["config"]["package_manager"] == "dnf4"
+    side = json.loads((workspace.path / "lock/buildroot_lock.sources.json").read_text())
+    names = {entry["name"] for entry in side["bootstrap_packages"]}
+    assert "python3-dnf" in names
+    assert "microdnf" not in names
+    assert relations(workspace) == relations(hello)
+
+
+@COMPLETED
 @pytest.mark.promise("3.3", "an image with only rpm gets its package manager first, locked as a second list")
 def test_the_rpms_are_those_of_a_ready_image(copied: Workspace, hello: Workspace) -> None:
     done = copied.build(sample("hello"))
