@@ -50,20 +50,20 @@ AutoReqProv: no
 """
 
 
-def microdnf_image(rpm_only: Path, work: Path, program: str) -> Path:
-    """The image that holds rpm only, and ``program`` (a script) as its package manager, installed as a package."""
+def microdnf_image(rpm_only: Path, work: Path) -> Path:
+    """The image that holds rpm only, and a microdnf, installed as a package, that fails when asked for anything."""
     root, tree, rpms = work / "root", work / "tree", work / "rpms"
     for directory in (root / "usr/bin", tree, rpms):
         directory.mkdir(parents=True)
-    (root / "usr/bin/microdnf").write_text(program)
+    (root / "usr/bin/microdnf").write_text("#!/bin/bash\nexit 97\n")
     (root / "usr/bin/microdnf").chmod(0o755)
     (work / "microdnf.spec").write_text(MICRODNF_SPEC)
     rpmbuild(work / "microdnf.spec", rpms, root)
-    layer = max((rpm_only / "blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)
-    run("tar", "--extract", f"--file={layer}", f"--directory={tree}", "--gzip")
-    package = shutil.copy(next(rpms.rglob("*.rpm")), tree / "microdnf.rpm")
+    unpack(rpm_only, tree)
+    package = tree / "microdnf.rpm"
+    shutil.copy(next(rpms.rglob("*.rpm")), package)
     run("chroot", str(tree), "rpm", "--upgrade", "--nosignature", "/microdnf.rpm")
-    Path(package).unlink()
+    package.unlink()
     return layout(work, tree)
 
 
@@ -80,6 +80,12 @@ def layout(work: Path, tree: Path) -> Path:
     made = work / "layout"
     write_layout(made, rootfs=work / "rootfs.tar", keep=lambda path: not path.startswith("var/cache/dnf/"))
     return made
+
+
+def unpack(image: Path, tree: Path) -> None:
+    """The one layer of an OCI layout, its largest blob, as a tree."""
+    layer = max((image / "blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)
+    run("tar", "--extract", f"--file={layer}", f"--directory={tree}", "--gzip")
 
 
 def target(workspace: Workspace, image: Path, package_manager: str, *, key: str = "") -> str:
@@ -131,8 +137,7 @@ def dnf5_repository(work: Path) -> Path:
     bundle = root / BUNDLE[1:]
     for directory in (image, bundle, root / "usr/bin", work / "repo"):
         directory.mkdir(parents=True)
-    layer = max((DEMO / "images/dnf5/blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)
-    run("tar", "--extract", f"--file={layer}", f"--directory={image}", "--gzip")
+    unpack(DEMO / "images/dnf5", image)
     for line in run("chroot", str(image), "ldd", "/usr/bin/dnf5").splitlines():
         path = next((word for word in line.split() if word.startswith("/")), None)
         if path is not None:

@@ -84,7 +84,7 @@ def test_an_image_whose_package_manager_is_microdnf(
     workspace: Workspace, rpm_only: Path, tmp_path: Path, hello: Workspace
 ) -> None:
     """What it is called, and not what it can do, is what counts here: asked for anything, this one fails."""
-    image = not_ready.microdnf_image(rpm_only, tmp_path / "microdnf", "#!/bin/bash\nexit 97\n")
+    image = not_ready.microdnf_image(rpm_only, tmp_path / "microdnf")
     workspace.whole(sample("hello"), not_ready.target(workspace, image, "dnf4"))
     assert json.loads((workspace.path / "lock/buildroot_lock.json").read_text())["config"]["package_manager"] == "dnf4"
     side = json.loads((workspace.path / "lock/buildroot_lock.sources.json").read_text())
