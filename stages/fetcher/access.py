@@ -32,17 +32,26 @@ class Given:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Trust:
+    """Files in PEM that were read once without a fault: whom TLS trusts (None: as the system), and what it shows."""
+
+    bundle: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Access:
     """What was read from the files, ready for use."""
 
-    trust: ssl.SSLContext | None = field(repr=False)
-    certified: Mapping[Origin, ssl.SSLContext] = field(repr=False)
+    trust: Trust
+    certified: Mapping[Origin, Trust]
     tokens: Mapping[Origin, str] = field(repr=False)
     passwords: Mapping[str, str] = field(repr=False)
 
-    def tls(self, origin: Origin) -> ssl.SSLContext | None:
-        """What TLS with an origin trusts and shows; what the system trusts takes 20 ms to read, so only when needed."""
-        return None if origin.scheme == "http" else self.certified.get(origin) or self.trust or _context(None)
+    def tls(self, origin: Origin) -> Trust | None:
+        """What TLS with an origin trusts and shows, None where there is no TLS."""
+        return None if origin.scheme == "http" else self.certified.get(origin, self.trust)
 
     def authorization(self, url: str) -> str | None:
         """The Authorization header for a URL, or None; passwords of a netrc file go over TLS only."""
@@ -55,9 +64,9 @@ class Access:
 def read(given: Given) -> Access:
     """Read all files; raises `AccessInvalid` naming the file, never what it holds."""
     return Access(
-        trust=None if given.ca_bundle is None else _context(given.ca_bundle),
+        trust=_checked(Trust(bundle=given.ca_bundle)),
         certified={
-            _origin(host): _context(given.ca_bundle, certificate, key)
+            _origin(host): _checked(Trust(bundle=given.ca_bundle, certificate=certificate, key=key))
             for host, certificate, key in given.client_certificates
         },
         tokens={_origin(host): f"Bearer {_token(path)}" for host, path in given.bearer_tokens},
@@ -73,19 +82,21 @@ def _origin(host: str) -> Origin:
     return origin_of(url)
 
 
-def _context(bundle: Path | None, certificate: Path | None = None, key: Path | None = None) -> ssl.SSLContext:
-    """TLS that trusts the bundle, or else what the system (or SSL_CERT_FILE) says."""
+def _checked(trust: Trust) -> Trust:
+    """The files, once they were found to be certificates and a key; those of the system are not read here."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
-        context = ssl.create_default_context(cafile=None if bundle is None else str(bundle))
+        if trust.bundle is not None:
+            context.load_verify_locations(trust.bundle)
     except (OSError, ssl.SSLError) as error:
-        raise AccessInvalid(f"{bundle} holds no certificates: {_reason(error)}.") from error
-    if certificate is not None:
-        try:
-            context.load_cert_chain(certificate, key, password=_no_password)
-        except (OSError, ssl.SSLError, ValueError) as error:
-            files = certificate if key is None else f"{certificate} and {key}"
-            raise AccessInvalid(f"{files} are no certificate with its key: {_reason(error)}.") from error
-    return context
+        raise AccessInvalid(f"{trust.bundle} holds no certificates: {_reason(error)}.") from error
+    try:
+        if trust.certificate is not None:
+            context.load_cert_chain(trust.certificate, trust.key, password=_no_password)
+    except (OSError, ssl.SSLError, ValueError) as error:
+        files = trust.certificate if trust.key is None else f"{trust.certificate} and {trust.key}"
+        raise AccessInvalid(f"{files} are no certificate with its key: {_reason(error)}.") from error
+    return trust
 
 
 def _no_password() -> str:

@@ -7,27 +7,24 @@ address answered wrongly.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import random
 import re
 import stat
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 from urllib.parse import unquote, urlsplit
 
 from hermetic_rpm.files import CHUNK_BYTES, begin_to_sync, writing_errors
-from stages.fetcher.connections import Answer, WrongAnswerError
+from stages.fetcher.connections import Answer, Taker, WrongAnswerError
 from stages.fetcher.origins import Origin, origin_of
 from stages.fetcher.transport import OK, PARTIAL, RANGE_REFUSED, Transport
 
-SLOW_BYTES_PER_SECOND = 1024
 MAX_WAIT_SECONDS = 120
 UNREACHABLE_TIMES = 3
 """So often in a row nobody answered: the origin is asked last from then on."""
@@ -127,37 +124,34 @@ class Downloader:
 
     def _once(self, url: str, wanted: Wanted, part: _Part) -> None:
         limit = MAX_UNKNOWN_BYTES if wanted.size is None else wanted.size
-        with contextlib.closing(self._pieces(url, wanted, part)) as pieces:
-            for piece in pieces:
-                if part.size + len(piece) > limit:
-                    raise WrongAnswerError(f"it is larger than the {limit} bytes that are locked")
-                if self._ended.is_set():
-                    raise WrongAnswerError("it was given up")
-                part.add(piece)
+
+        def take(piece: bytes) -> None:
+            if part.size + len(piece) > limit:
+                raise WrongAnswerError(f"it is larger than the {limit} bytes that are locked")
+            if self._ended.is_set():
+                raise WrongAnswerError("it was given up")
+            part.add(piece)
+
+        self._ask(url, wanted, part, take)
         if wanted.size is not None and part.size != wanted.size:
             raise WrongAnswerError(f"it has {part.size} bytes instead of {wanted.size}", again=True, whole=True)
         if wanted.sha256 is not None and part.sha256 != wanted.sha256:
             again = part.resumed
             raise WrongAnswerError(f"its sha256 is {part.sha256}, locked is {wanted.sha256}", again=again, whole=True)
 
-    def _pieces(self, url: str, wanted: Wanted, part: _Part) -> Generator[bytes]:
+    def _ask(self, url: str, wanted: Wanted, part: _Part, take: Taker) -> None:
+        """Have ``take`` given the bytes at an address, from where ``part`` ends if its server goes on there."""
+
+        def begin(answer: Answer) -> Taker:
+            part.accept(answer, url, wanted.size)
+            return take
+
         if url.startswith("file://"):
             part.restart(None)
-            yield from _local_pieces(url)
-            return
-        with contextlib.closing(self._transport.open(url, part.headers(url))) as answer:
-            part.accept(answer, url, wanted.size)
-            yield from self._body(answer)
-
-    def _body(self, answer: Answer) -> Iterator[bytes]:
-        """The bytes as they come, so that it can be ended at any time; a server that only drips is given up."""
-        started, size, idle = time.monotonic(), 0, self._patience.idle_seconds
-        while piece := answer.read(CHUNK_BYTES // 4):
-            size += len(piece)
-            yield piece
-            seconds = time.monotonic() - started
-            if seconds > idle and size < seconds * SLOW_BYTES_PER_SECOND:
-                raise WrongAnswerError(f"it gives less than {SLOW_BYTES_PER_SECOND} bytes a second", again=True)
+            for piece in _local_pieces(url):
+                take(piece)
+        else:
+            self._transport.get(url, part.headers(url), begin)
 
 
 class _Part:

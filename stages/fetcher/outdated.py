@@ -5,7 +5,6 @@ Nothing is kept and nothing is believed but sizes: it is a question, and the ans
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import tempfile
@@ -26,7 +25,7 @@ from hermetic_rpm.lock.model import Lock, Package, RepositorySource, Sidecar
 from hermetic_rpm.progress import Progress
 from stages.fetcher import access, origins, sources
 from stages.fetcher.access import Given
-from stages.fetcher.connections import Answer, WrongAnswerError
+from stages.fetcher.connections import Answer, Sink, WrongAnswerError
 from stages.fetcher.download import CONTENT_RANGE
 from stages.fetcher.origins import Origin, origin_of
 from stages.fetcher.sources import Alternatives
@@ -42,7 +41,6 @@ MAX_ADDRESSES = 10
 SILENT_TIMES = 3
 """So often nobody answered: the origin is asked no more."""
 
-PIECE_BYTES = 1 << 16
 WORKER = Path(__file__).with_name("offered.py")
 OUTDATED = "outdated"
 
@@ -83,40 +81,40 @@ class Servers:
         self._refuse(url)
         if url.startswith("file://"):
             return _local_size(url)
-        with contextlib.closing(self._open(url, {"Range": "bytes=0-0"})) as answer:
-            if answer.status == RANGE_REFUSED:
-                raise WrongAnswerError("it is empty")
-            if answer.status == OK:
-                text = answer.headers.get("content-length", "")
-                return int(text) if text.isdecimal() else None
-            for _ in range(2):  # to its end, so that the connection serves again
-                answer.read(1)
-            found = CONTENT_RANGE.fullmatch(answer.headers.get("content-range", ""))
-            return int(found[2]) if found is not None and found[2] != "*" else None
+        answer = self._get(url, {"Range": "bytes=0-0"}, lambda _: None)
+        if answer.status == RANGE_REFUSED:
+            raise WrongAnswerError("it is empty")
+        if answer.status == OK:
+            text = answer.headers.get("content-length", "")
+            return int(text) if text.isdecimal() else None
+        found = CONTENT_RANGE.fullmatch(answer.headers.get("content-range", ""))
+        return int(found[2]) if found is not None and found[2] != "*" else None
 
     def read(self, url: str, limit: int) -> bytes:
         """The bytes at an address, ``limit`` at most."""
         self._refuse(url)
         content = bytearray()
+        end = time.monotonic() + READ_SECONDS
+
+        def take(piece: bytes) -> None:
+            content.extend(piece)
+            if len(content) > limit:
+                raise WrongAnswerError(f"it is larger than {limit} bytes")
+            if time.monotonic() > end:
+                raise WrongAnswerError(f"it is not complete after {READ_SECONDS} seconds")
+
         if url.startswith("file://"):
-            content += _local_bytes(url, limit + 1)
+            take(_local_bytes(url, limit + 1))
         else:
-            end = time.monotonic() + READ_SECONDS
-            with contextlib.closing(self._open(url, {})) as answer:
-                while len(content) <= limit and (piece := answer.read(PIECE_BYTES)):
-                    content += piece
-                    if time.monotonic() > end:
-                        raise WrongAnswerError(f"it is not complete after {READ_SECONDS} seconds")
-        if len(content) > limit:
-            raise WrongAnswerError(f"it is larger than {limit} bytes")
+            self._get(url, {}, lambda _: take)
         return bytes(content)
 
-    def _open(self, url: str, headers: dict[str, str]) -> Answer:
+    def _get(self, url: str, headers: dict[str, str], sink: Sink) -> Answer:
         origin = origin_of(url)
         if self._silent[origin] >= SILENT_TIMES:
             raise WrongAnswerError("nobody answers there")
         try:
-            return self._transport.open(url, headers)
+            return self._transport.get(url, headers, sink)
         except WrongAnswerError as error:
             self._silent[origin] += error.unreachable
             raise

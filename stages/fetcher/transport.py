@@ -13,12 +13,13 @@ from collections.abc import Mapping
 from urllib.parse import quote, urljoin
 
 from stages.fetcher.access import Access
-from stages.fetcher.connections import URL_CHARACTERS, Answer, Connections, WrongAnswerError
+from stages.fetcher.connections import URL_CHARACTERS, Answer, Connections, Sink, Taker, WrongAnswerError
 from stages.fetcher.origins import Origin, is_allowed, origin_of
 
 REDIRECTS = 5
 WORTH_RETRYING = frozenset((408, 425, 429, 500, 502, 503, 504))
 OK, PARTIAL, RANGE_REFUSED = 200, 206, 416
+WANTED = frozenset((OK, PARTIAL, RANGE_REFUSED))
 REDIRECTING = frozenset((301, 302, 303, 307, 308))
 
 
@@ -32,30 +33,30 @@ class Transport:
         self._connections: dict[Origin, Connections] = {}
         self._lock = threading.Lock()
 
-    def open(self, url: str, headers: Mapping[str, str]) -> Answer:
-        """The answer to a GET; raises `WrongAnswerError` for any status but 200, 206 and 416."""
-        answer = self._follow(url, headers)
-        if answer.status in (OK, PARTIAL, RANGE_REFUSED):
-            return answer
-        answer.close()
-        raise WrongAnswerError(
-            f"HTTP {answer.status}", again=answer.status in WORTH_RETRYING, after=_retry_after(answer)
-        )  # fmt: skip
+    def get(self, url: str, headers: Mapping[str, str], sink: Sink) -> Answer:
+        """Give the body of the answer to a GET to ``sink``.
 
-    def _follow(self, url: str, headers: Mapping[str, str]) -> Answer:
+        Raises `WrongAnswerError` for any status but 200, 206 and 416, and what ``sink`` raises.
+        """
+
+        def wanted(answer: Answer) -> Taker | None:
+            return sink(answer) if answer.status in WANTED else None
+
         for _ in range(REDIRECTS + 1):
             authorization = self._access.authorization(url)
             secret = {} if authorization is None else {"Authorization": authorization}
-            answer = self._to(origin_of(url)).get(url, {**headers, **secret})
+            answer = self._to(origin_of(url)).get(url, {"Accept-Encoding": "identity", **headers, **secret}, wanted)
+            if answer.status in WANTED:
+                return answer
             location = answer.headers.get("location")
             if location is None or answer.status not in REDIRECTING:
-                return answer
-            answer.close()
+                again = answer.status in WORTH_RETRYING
+                raise WrongAnswerError(f"HTTP {answer.status}", again=again, after=_retry_after(answer))
             url = self._redirected(url, location)
         raise WrongAnswerError(f"it redirects more than {REDIRECTS} times")
 
     def _redirected(self, url: str, location: str) -> str:
-        """Where a redirect leads; http.client gives each byte of a header as a character, though servers mean UTF-8."""
+        """Where a redirect leads; an answer has each byte of a header as a character, though servers mean UTF-8."""
         try:
             found = urljoin(url, quote(location.encode("latin-1"), safe=f"{URL_CHARACTERS}#"))
         except ValueError as error:
@@ -66,11 +67,11 @@ class Transport:
         return found
 
     def _to(self, origin: Origin) -> Connections:
-        """The connections to an origin, which one TLS context and one proxy serve."""
+        """The connections to an origin, which one trust and one proxy serve."""
         with self._lock:
             if origin not in self._connections:
                 self._connections[origin] = Connections(
-                    origin, context=self._access.tls(origin), idle_seconds=self._idle_seconds
+                    origin, trust=self._access.tls(origin), idle_seconds=self._idle_seconds
                 )
             return self._connections[origin]
 

@@ -27,6 +27,7 @@ LIBRARIES = {
         "stages.resolver.metadata_worker",
     },
     "podman": {"hermetic_rpm.runner.podman"},
+    "pycurl": {"stages.fetcher.connections"},
     "urllib3": {"hermetic_rpm.runner.podman"},  # whose errors podman-py lets through
 }
 EDGES = {"hermetic_rpm.edge", "hermetic_rpm.preflight.command", *(f"stages.{stage}.__main__" for stage in STAGES)}
